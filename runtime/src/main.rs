@@ -1,0 +1,2 @@
+//! Logboom: the composition root. Rooms meet here and nowhere else.
+fn main() {}
