@@ -1,0 +1,2 @@
+//! Owns the implementations of the rooms' verbs over one transaction, a file per room. Refuses to know
+//! redb: everything here runs on both backends.
