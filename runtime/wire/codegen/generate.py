@@ -208,7 +208,7 @@ class Model:
             target = operation.get(side, {}).get("shape")
             sides.append(f"Some(&{self.statics[target]})" if target else "None")
         http = operation["http"]
-        return (f'Operation {{ name: "{name}", method: "{http["method"]}", uri: "{http["requestUri"]}", '
+        return (f'Operation {{ name: "{name}", uri: "{http["requestUri"]}", '
                 f'status: {http.get("responseCode", 200)}, input: {sides[0]}, output: {sides[1]} }},')
 
     def errors(self):

@@ -110,7 +110,6 @@ impl Model {
 #[derive(Debug)]
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
-    pub(crate) method: &'static str,
     pub(crate) uri: &'static str,
     pub(crate) status: u16,
     pub(crate) input: Option<&'static Shape>,

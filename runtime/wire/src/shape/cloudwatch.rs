@@ -1469,7 +1469,6 @@ pub static OPERATIONS: &[&str] = &[
 static SERVED: &[Operation] = &[
     Operation {
         name: "DeleteAlarms",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DELETE_ALARMS_INPUT),
@@ -1477,7 +1476,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DescribeAlarmHistory",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DESCRIBE_ALARM_HISTORY_INPUT),
@@ -1485,7 +1483,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DescribeAlarms",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DESCRIBE_ALARMS_INPUT),
@@ -1493,7 +1490,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DescribeAlarmsForMetric",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DESCRIBE_ALARMS_FOR_METRIC_INPUT),
@@ -1501,7 +1497,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DisableAlarmActions",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DISABLE_ALARM_ACTIONS_INPUT),
@@ -1509,7 +1504,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "EnableAlarmActions",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&ENABLE_ALARM_ACTIONS_INPUT),
@@ -1517,7 +1511,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "GetMetricData",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&GET_METRIC_DATA_INPUT),
@@ -1525,7 +1518,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "GetMetricStatistics",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&GET_METRIC_STATISTICS_INPUT),
@@ -1533,7 +1525,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "ListMetrics",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&LIST_METRICS_INPUT),
@@ -1541,7 +1532,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "ListTagsForResource",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&LIST_TAGS_FOR_RESOURCE_INPUT),
@@ -1549,7 +1539,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "PutMetricAlarm",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&PUT_METRIC_ALARM_INPUT),
@@ -1557,7 +1546,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "PutMetricData",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&PUT_METRIC_DATA_INPUT),
@@ -1565,7 +1553,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "SetAlarmState",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&SET_ALARM_STATE_INPUT),
@@ -1573,7 +1560,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "TagResource",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&TAG_RESOURCE_INPUT),
@@ -1581,7 +1567,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "UntagResource",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&UNTAG_RESOURCE_INPUT),

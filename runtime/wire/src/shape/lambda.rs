@@ -1492,7 +1492,6 @@ pub static OPERATIONS: &[&str] = &[
 static SERVED: &[Operation] = &[
     Operation {
         name: "AddPermission",
-        method: "POST",
         uri: "/2015-03-31/functions/{FunctionName}/policy",
         status: 201,
         input: Some(&ADD_PERMISSION_REQUEST),
@@ -1500,7 +1499,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "CreateFunction",
-        method: "POST",
         uri: "/2015-03-31/functions",
         status: 201,
         input: Some(&CREATE_FUNCTION_REQUEST),
@@ -1508,7 +1506,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DeleteFunction",
-        method: "DELETE",
         uri: "/2015-03-31/functions/{FunctionName}",
         status: 200,
         input: Some(&DELETE_FUNCTION_REQUEST),
@@ -1516,7 +1513,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "GetFunction",
-        method: "GET",
         uri: "/2015-03-31/functions/{FunctionName}",
         status: 200,
         input: Some(&GET_FUNCTION_REQUEST),
@@ -1524,7 +1520,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "GetFunctionConfiguration",
-        method: "GET",
         uri: "/2015-03-31/functions/{FunctionName}/configuration",
         status: 200,
         input: Some(&GET_FUNCTION_CONFIGURATION_REQUEST),
@@ -1532,7 +1527,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "GetPolicy",
-        method: "GET",
         uri: "/2015-03-31/functions/{FunctionName}/policy",
         status: 200,
         input: Some(&GET_POLICY_REQUEST),
@@ -1540,7 +1534,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "Invoke",
-        method: "POST",
         uri: "/2015-03-31/functions/{FunctionName}/invocations",
         status: 200,
         input: Some(&INVOCATION_REQUEST),
@@ -1548,7 +1541,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "ListFunctions",
-        method: "GET",
         uri: "/2015-03-31/functions",
         status: 200,
         input: Some(&LIST_FUNCTIONS_REQUEST),
@@ -1556,7 +1548,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "RemovePermission",
-        method: "DELETE",
         uri: "/2015-03-31/functions/{FunctionName}/policy/{StatementId}",
         status: 204,
         input: Some(&REMOVE_PERMISSION_REQUEST),
@@ -1564,7 +1555,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "UpdateFunctionCode",
-        method: "PUT",
         uri: "/2015-03-31/functions/{FunctionName}/code",
         status: 200,
         input: Some(&UPDATE_FUNCTION_CODE_REQUEST),
@@ -1572,7 +1562,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "UpdateFunctionConfiguration",
-        method: "PUT",
         uri: "/2015-03-31/functions/{FunctionName}/configuration",
         status: 200,
         input: Some(&UPDATE_FUNCTION_CONFIGURATION_REQUEST),

@@ -1633,7 +1633,6 @@ pub static OPERATIONS: &[&str] = &[
 static SERVED: &[Operation] = &[
     Operation {
         name: "CreateLogGroup",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&CREATE_LOG_GROUP_REQUEST),
@@ -1641,7 +1640,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "CreateLogStream",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&CREATE_LOG_STREAM_REQUEST),
@@ -1649,7 +1647,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DeleteLogGroup",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DELETE_LOG_GROUP_REQUEST),
@@ -1657,7 +1654,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DeleteLogStream",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DELETE_LOG_STREAM_REQUEST),
@@ -1665,7 +1661,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DeleteMetricFilter",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DELETE_METRIC_FILTER_REQUEST),
@@ -1673,7 +1668,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DeleteRetentionPolicy",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DELETE_RETENTION_POLICY_REQUEST),
@@ -1681,7 +1675,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DeleteSubscriptionFilter",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DELETE_SUBSCRIPTION_FILTER_REQUEST),
@@ -1689,7 +1682,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DescribeLogGroups",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DESCRIBE_LOG_GROUPS_REQUEST),
@@ -1697,7 +1689,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DescribeLogStreams",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DESCRIBE_LOG_STREAMS_REQUEST),
@@ -1705,7 +1696,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DescribeMetricFilters",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DESCRIBE_METRIC_FILTERS_REQUEST),
@@ -1713,7 +1703,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DescribeQueries",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DESCRIBE_QUERIES_REQUEST),
@@ -1721,7 +1710,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "DescribeSubscriptionFilters",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&DESCRIBE_SUBSCRIPTION_FILTERS_REQUEST),
@@ -1729,7 +1717,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "FilterLogEvents",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&FILTER_LOG_EVENTS_REQUEST),
@@ -1737,7 +1724,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "GetLogEvents",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&GET_LOG_EVENTS_REQUEST),
@@ -1745,7 +1731,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "GetLogGroupFields",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&GET_LOG_GROUP_FIELDS_REQUEST),
@@ -1753,7 +1738,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "GetLogRecord",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&GET_LOG_RECORD_REQUEST),
@@ -1761,7 +1745,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "GetQueryResults",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&GET_QUERY_RESULTS_REQUEST),
@@ -1769,7 +1752,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "ListLogGroups",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&LIST_LOG_GROUPS_REQUEST),
@@ -1777,7 +1759,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "ListTagsForResource",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&LIST_TAGS_FOR_RESOURCE_REQUEST),
@@ -1785,7 +1766,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "ListTagsLogGroup",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&LIST_TAGS_LOG_GROUP_REQUEST),
@@ -1793,7 +1773,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "PutLogEvents",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&PUT_LOG_EVENTS_REQUEST),
@@ -1801,7 +1780,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "PutMetricFilter",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&PUT_METRIC_FILTER_REQUEST),
@@ -1809,7 +1787,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "PutRetentionPolicy",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&PUT_RETENTION_POLICY_REQUEST),
@@ -1817,7 +1794,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "PutSubscriptionFilter",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&PUT_SUBSCRIPTION_FILTER_REQUEST),
@@ -1825,7 +1801,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "StartQuery",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&START_QUERY_REQUEST),
@@ -1833,7 +1808,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "StopQuery",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&STOP_QUERY_REQUEST),
@@ -1841,7 +1815,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "TagLogGroup",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&TAG_LOG_GROUP_REQUEST),
@@ -1849,7 +1822,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "TagResource",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&TAG_RESOURCE_REQUEST),
@@ -1857,7 +1829,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "TestMetricFilter",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&TEST_METRIC_FILTER_REQUEST),
@@ -1865,7 +1836,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "UntagLogGroup",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&UNTAG_LOG_GROUP_REQUEST),
@@ -1873,7 +1843,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "UntagResource",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&UNTAG_RESOURCE_REQUEST),

@@ -604,7 +604,6 @@ pub static OPERATIONS: &[&str] = &[
 static SERVED: &[Operation] = &[
     Operation {
         name: "ConfirmSubscription",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&CONFIRM_SUBSCRIPTION_INPUT),
@@ -612,23 +611,14 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "CreateTopic",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&CREATE_TOPIC_INPUT),
         output: Some(&CREATE_TOPIC_RESPONSE),
     },
-    Operation {
-        name: "DeleteTopic",
-        method: "POST",
-        uri: "/",
-        status: 200,
-        input: Some(&DELETE_TOPIC_INPUT),
-        output: None,
-    },
+    Operation { name: "DeleteTopic", uri: "/", status: 200, input: Some(&DELETE_TOPIC_INPUT), output: None },
     Operation {
         name: "GetSubscriptionAttributes",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&GET_SUBSCRIPTION_ATTRIBUTES_INPUT),
@@ -636,7 +626,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "GetTopicAttributes",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&GET_TOPIC_ATTRIBUTES_INPUT),
@@ -644,7 +633,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "ListSubscriptions",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&LIST_SUBSCRIPTIONS_INPUT),
@@ -652,7 +640,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "ListSubscriptionsByTopic",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&LIST_SUBSCRIPTIONS_BY_TOPIC_INPUT),
@@ -660,7 +647,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "ListTagsForResource",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&LIST_TAGS_FOR_RESOURCE_REQUEST),
@@ -668,7 +654,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "ListTopics",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&LIST_TOPICS_INPUT),
@@ -676,7 +661,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "Publish",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&PUBLISH_INPUT),
@@ -684,7 +668,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "PublishBatch",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&PUBLISH_BATCH_INPUT),
@@ -692,7 +675,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "SetSubscriptionAttributes",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&SET_SUBSCRIPTION_ATTRIBUTES_INPUT),
@@ -700,7 +682,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "SetTopicAttributes",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&SET_TOPIC_ATTRIBUTES_INPUT),
@@ -708,7 +689,6 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "Subscribe",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&SUBSCRIBE_INPUT),
@@ -716,23 +696,14 @@ static SERVED: &[Operation] = &[
     },
     Operation {
         name: "TagResource",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&TAG_RESOURCE_REQUEST),
         output: Some(&TAG_RESOURCE_RESPONSE),
     },
-    Operation {
-        name: "Unsubscribe",
-        method: "POST",
-        uri: "/",
-        status: 200,
-        input: Some(&UNSUBSCRIBE_INPUT),
-        output: None,
-    },
+    Operation { name: "Unsubscribe", uri: "/", status: 200, input: Some(&UNSUBSCRIBE_INPUT), output: None },
     Operation {
         name: "UntagResource",
-        method: "POST",
         uri: "/",
         status: 200,
         input: Some(&UNTAG_RESOURCE_REQUEST),

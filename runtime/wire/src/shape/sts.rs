@@ -49,7 +49,6 @@ pub static OPERATIONS: &[&str] = &[
 
 static SERVED: &[Operation] = &[Operation {
     name: "GetCallerIdentity",
-    method: "POST",
     uri: "/",
     status: 200,
     input: Some(&GET_CALLER_IDENTITY_REQUEST),
