@@ -1,7 +1,21 @@
 //! Logboom: the composition root. Rooms meet here and nowhere else; start reading at `wiring.rs`.
 #![allow(dead_code)]
 
+mod api;
+mod app;
+mod cli;
 mod clock;
+mod config;
+mod data_dir;
+mod doors;
+mod limits;
 mod meta;
+mod own;
+mod server;
+mod wiring;
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -1,0 +1,162 @@
+//! Owns `logboom serve`: flags, start-up, signals and the end. Refuses to know requests.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+use crate::app::App;
+use crate::clock::{Clock, VIRTUAL_START_MS};
+use crate::config::{Config, Overlay};
+use crate::data_dir::DataDir;
+use crate::doors;
+use crate::server::Server;
+use crate::wiring;
+
+/// How long requests in flight may take after a signal.
+const DRAIN_MAX: Duration = Duration::from_secs(30);
+
+/// Seed of the ids under the virtual clock: the same run gives the same ids.
+const VIRTUAL_SEED: u64 = 0x6c6f_6762_6f6f_6d21;
+
+#[derive(Args)]
+pub(super) struct ServeArgs {
+    /// Address to listen on; port 0 takes a free one (it is printed)
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Data directory, made if missing; one process at a time
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Account of every access key that is not twelve digits itself
+    #[arg(long, value_name = "ID")]
+    account: Option<String>,
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// `real`, or `virtual[=START_MS]`: time moves only by POST /_logboom/clock
+    #[arg(long, value_name = "CLOCK", default_value = "real", value_parser = parse_clock)]
+    clock: ClockChoice,
+    /// Give `[ERROR]` in filter patterns AWS's meaning (one column named ERROR)
+    #[arg(long)]
+    strict_patterns: bool,
+    /// Serve POST /_logboom/reset, which empties everything
+    #[arg(long)]
+    allow_reset: bool,
+    /// Enforce AWS's rate and count quotas
+    #[arg(long)]
+    aws_quotas: bool,
+}
+
+#[derive(Clone, Copy)]
+enum ClockChoice {
+    Real,
+    Virtual(i64),
+}
+
+fn parse_clock(text: &str) -> Result<ClockChoice, String> {
+    match text.split_once('=') {
+        None if text == "real" => Ok(ClockChoice::Real),
+        None if text == "virtual" => Ok(ClockChoice::Virtual(VIRTUAL_START_MS)),
+        Some(("virtual", start)) => match start.parse() {
+            Ok(start_ms @ 0..) => Ok(ClockChoice::Virtual(start_ms)),
+            _ => Err(format!("{start:?} is not a time in epoch milliseconds")),
+        },
+        _ => Err("expected `real`, `virtual` or `virtual=START_MS`".to_owned()),
+    }
+}
+
+impl ServeArgs {
+    /// The flags that were given, as they lie over environment and file.
+    fn overlay(&self) -> Overlay {
+        let mut overlay = Overlay::default();
+        if let Some(listen) = &self.listen {
+            overlay.set("listen", listen.as_str());
+        }
+        if let Some(data) = &self.data {
+            overlay.set("data", data.to_string_lossy().as_ref());
+        }
+        if let Some(account) = &self.account {
+            overlay.set("account", account.as_str());
+        }
+        let switches = [
+            ("strict_patterns", self.strict_patterns),
+            ("allow_reset", self.allow_reset),
+            ("aws_quotas", self.aws_quotas),
+        ];
+        for (name, _) in switches.into_iter().filter(|(_, on)| *on) {
+            overlay.set(name, true);
+        }
+        overlay
+    }
+}
+
+pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let config = Config::load(args.config.as_deref(), &args.overlay()).map_err(Failure::usage)?;
+    doors::check_listener(&config, matches!(args.clock, ClockChoice::Virtual(_))).map_err(Failure::usage)?;
+    start_logging();
+    let clock = match args.clock {
+        ClockChoice::Real => Clock::real(),
+        ClockChoice::Virtual(start_ms) => Clock::standing_at(start_ms, VIRTUAL_SEED),
+    };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::failed)?;
+    let outcome = runtime.block_on(serve(config, clock));
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    outcome
+}
+
+async fn serve(config: Config, clock: Clock) -> Result<(), Failure> {
+    let folder = DataDir::lock(&config.data)?;
+    let app = wiring::build(config, clock, &folder).await.map_err(Failure::failed)?;
+    let server = Server::bind(Arc::clone(&app)).await.map_err(Failure::failed)?;
+    let (stop, stopping) = watch::channel(false);
+    wiring::start_workers(&app, &stopping);
+    announce(&server);
+    let serving = tokio::spawn(server.run(stopping));
+    stop_requested().await.map_err(Failure::failed)?;
+    tracing::info!("stopping: requests in flight are finished");
+    // Receivers are the server and the workers; that all have gone is fine too.
+    let _all_gone = stop.send(true);
+    let drained = tokio::time::timeout(DRAIN_MAX, serving).await;
+    if drained.is_err() {
+        tracing::warn!("requests in flight took longer than {} s and were cut", DRAIN_MAX.as_secs());
+    }
+    finish(app).await;
+    drop(folder);
+    Ok(())
+}
+
+/// The one line that scripts read; port 0 has become the port that was taken.
+fn announce(server: &Server) {
+    let mut out = std::io::stdout().lock();
+    // A closed stdout is no reason not to serve.
+    let _closed = writeln!(out, "listening on http://{}", server.address()).and_then(|()| out.flush());
+}
+
+async fn finish(app: Arc<App>) {
+    let closing = tokio::task::spawn_blocking(move || app.close());
+    if closing.await.is_err() {
+        tracing::error!("closing the data directory panicked");
+    }
+}
+
+fn start_logging() {
+    let filter = EnvFilter::try_from_env("LOGBOOM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
+}
+
+async fn stop_requested() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        pressed = tokio::signal::ctrl_c() => pressed?,
+    }
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! Owns the configuration: a TOML file, under `LOGBOOM_*` variables, under flags. Refuses to know what the
+//! settings do. An unknown name is an error wherever it stands: a misspelt `keys` must not open a door.
+
+mod environment;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// Everything that can be configured, with defaults. Names are those of the file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Address and port to listen on. Anything but loopback needs `keys`.
+    pub(crate) listen: String,
+    /// Data directory.
+    pub(crate) data: PathBuf,
+    /// Account (12 digits) of access keys that are not twelve digits themselves.
+    pub(crate) account: String,
+    /// Base of links in notifications; without it they point to the listener.
+    pub(crate) public_url: Option<String>,
+    /// AWS's meaning for `[ERROR]` in filter patterns.
+    pub(crate) strict_patterns: bool,
+    /// AWS's rate and count quotas.
+    pub(crate) aws_quotas: bool,
+    /// Serve `POST /_logboom/reset`.
+    pub(crate) allow_reset: bool,
+    /// Access keys; with at least one, every request must be signed.
+    pub(crate) keys: Vec<AccessKey>,
+    /// The mail server of e-mail subscriptions.
+    pub(crate) smtp: Option<Smtp>,
+    /// Where outbound requests may go.
+    pub(crate) egress: Egress,
+    /// Limits changed from their defaults, by name (`limits.rs`).
+    pub(crate) limits: BTreeMap<String, u64>,
+}
+
+/// One access key.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccessKey {
+    /// Access key id.
+    pub(crate) id: String,
+    /// Secret access key.
+    pub(crate) secret: String,
+    /// The account it belongs to, if not the default one.
+    #[serde(default)]
+    pub(crate) account: Option<String>,
+    /// IAM policy document (JSON text); without one the key may do everything in its account.
+    #[serde(default)]
+    pub(crate) policy: Option<String>,
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The mail server.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Smtp {
+    /// Host name or address.
+    pub(crate) host: String,
+    /// Port; by default 25, 587 or 465 as `tls` says.
+    #[serde(default)]
+    pub(crate) port: Option<u16>,
+    /// How the connection is protected.
+    #[serde(default)]
+    pub(crate) tls: SmtpTls,
+    /// Login, when the server asks for one.
+    #[serde(default)]
+    pub(crate) user: Option<String>,
+    /// Its password.
+    #[serde(default)]
+    pub(crate) password: Option<String>,
+    /// Sender of every message.
+    pub(crate) from: String,
+}
+
+impl fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Smtp").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+/// Protection of the mail connection.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SmtpTls {
+    /// Plain text: for a relay on this machine.
+    None,
+    /// STARTTLS, required.
+    #[default]
+    Starttls,
+    /// TLS from the first byte.
+    Implicit,
+}
+
+/// Outbound rules beyond the built-in ones.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Egress {
+    /// Hosts (`name` or `name:port`) that webhooks may go to although they are private addresses or not a
+    /// vendor's.
+    pub(crate) allow: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            listen: "127.0.0.1:4586".to_owned(),
+            data: PathBuf::from("logboom-data"),
+            account: "000000000000".to_owned(),
+            public_url: None,
+            strict_patterns: false,
+            aws_quotas: false,
+            allow_reset: false,
+            keys: Vec::new(),
+            smtp: None,
+            egress: Egress::default(),
+            limits: BTreeMap::new(),
+        }
+    }
+}
+
+/// Settings from one source, to be laid over those below it.
+#[derive(Default)]
+pub(crate) struct Overlay(Vec<(&'static str, Value)>);
+
+impl Overlay {
+    /// Sets `path` (names separated by dots).
+    pub(crate) fn set(&mut self, path: &'static str, value: impl Into<Value>) {
+        self.0.push((path, value.into()));
+    }
+
+    fn lay_over(&self, table: &mut Table) -> Result<(), ConfigError> {
+        for (path, value) in &self.0 {
+            set_at(table, path, value.clone())?;
+        }
+        Ok(())
+    }
+}
+
+fn set_at(table: &mut Table, path: &str, value: Value) -> Result<(), ConfigError> {
+    let Some((section, rest)) = path.split_once('.') else {
+        table.insert(path.to_owned(), value);
+        return Ok(());
+    };
+    let inner = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+    match inner {
+        Value::Table(inner) => set_at(inner, rest, value),
+        _ => Err(ConfigError(format!("`{section}` in the configuration file is not a section"))),
+    }
+}
+
+/// What is wrong with the configuration, in one sentence that names the place.
+#[derive(Debug)]
+pub(crate) struct ConfigError(String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Config {
+    /// Reads `file` (if any), lays the environment and then `flags` over it, and checks the result.
+    ///
+    /// # Errors
+    /// An unreadable file, a name that is not a setting, a value of the wrong kind.
+    pub(crate) fn load(file: Option<&Path>, flags: &Overlay) -> Result<Config, ConfigError> {
+        let text = match file {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|error| ConfigError(format!("cannot read {}: {error}", path.display())))?,
+        };
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        });
+        Config::from_sources(&text, variables, flags)
+    }
+
+    fn from_sources(
+        file: &str,
+        variables: impl Iterator<Item = (String, String)>,
+        flags: &Overlay,
+    ) -> Result<Config, ConfigError> {
+        let mut table: Table = toml::from_str(file).map_err(|error| ConfigError(error.to_string()))?;
+        environment::lay_over(&mut table, variables)?;
+        flags.lay_over(&mut table)?;
+        let config: Config =
+            Value::Table(table).try_into().map_err(|error| ConfigError(error.to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let accounts = self.keys.iter().filter_map(|key| key.account.as_ref()).chain([&self.account]);
+        for account in accounts {
+            if !is_account(account) {
+                return Err(ConfigError(format!("account {account:?} is not twelve digits")));
+            }
+        }
+        for key in &self.keys {
+            if key.id.is_empty() || key.secret.is_empty() {
+                return Err(ConfigError(
+                    "an access key needs an id and a secret that are not empty".to_owned(),
+                ));
+            }
+        }
+        crate::limits::Limits::from_config(self).map(drop).map_err(ConfigError)
+    }
+}
+
+/// Whether `text` is an AWS account id: twelve digits.
+pub(crate) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! Owns the data directory: made, locked for one process, and where each room's files are. Refuses to know
+//! what is in them.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::cli::Failure;
+
+/// A directory that this process holds until dropped.
+pub(crate) struct DataDir {
+    root: PathBuf,
+    /// Held for its lock; the operating system releases it with the process, however it ends.
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes `root` if it is missing (0700: logs are private) and locks it.
+    ///
+    /// # Errors
+    /// Exit code 3 with the holder's process id when another process has it, 1 when it cannot be made.
+    pub(crate) fn lock(root: &Path) -> Result<DataDir, Failure> {
+        let shown = root.display();
+        make_private(root).map_err(|error| Failure::failed(format!("cannot make {shown}: {error}")))?;
+        let path = root.join("LOCK");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|error| Failure::failed(format!("cannot open {}: {error}", path.display())))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // The number is a courtesy: without it the message is still right.
+                let _unread = file.read_to_string(&mut holder);
+                let holder = holder.trim();
+                let holder = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
+                return Err(Failure::in_use(format!(
+                    "the data directory {shown} is in use by another logboom{holder}; stop it or choose another --data"
+                )));
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(Failure::failed(format!("cannot lock {}: {error}", path.display())));
+            }
+        }
+        // As above: the process id is a courtesy to whoever comes second.
+        let _unwritten = file
+            .set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| writeln!(file, "{}", std::process::id()));
+        Ok(DataDir { root: root.to_owned(), _lock: file })
+    }
+
+    /// The metadata file.
+    pub(crate) fn meta(&self) -> PathBuf {
+        self.root.join("meta.redb")
+    }
+
+    /// The folder of log data.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The folder of guests: uploaded code and compiled modules.
+    pub(crate) fn guests(&self) -> PathBuf {
+        self.root.join("guests")
+    }
+}
+
+fn make_private(root: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root)
+}

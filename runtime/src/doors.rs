@@ -1,0 +1,145 @@
+//! Owns who may come in: hosts, origins, the listener's address, credentials. Refuses to know what a request
+//! asks for beyond its service and operation.
+//!
+//! Open mode (no keys configured) is for programs on this machine, not for web pages that its user visits:
+//! the Host must be loopback (a rebound DNS name is not), any Origin is refused, and an AWS operation needs
+//! an Authorization header that parses, which a page cannot send without asking first.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hyper::header::{HOST, HeaderMap, ORIGIN};
+
+use crate::config::Config;
+
+/// What the SDKs put before the host for streaming operations.
+const STREAM_PREFIXES: [&str; 2] = ["streaming-", "stream-"];
+
+/// Refuses a listener that would be open to the network.
+///
+/// # Errors
+/// A sentence that says what to do.
+pub(crate) fn check_listener(config: &Config, virtual_clock: bool) -> Result<(), String> {
+    let listen = &config.listen;
+    let address = listen_address(listen)?;
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    if config.keys.is_empty() {
+        return Err(format!(
+            "listening on {listen} would let anybody on the network in: configure access keys \
+             (LOGBOOM_KEYS=id:secret or [[keys]] in --config) or listen on 127.0.0.1"
+        ));
+    }
+    let switches = [(virtual_clock, "--clock virtual"), (config.allow_reset, "--allow-reset")];
+    match switches.into_iter().find(|(on, _)| *on) {
+        Some((_, switch)) => Err(format!("{switch} is for tests: it needs a loopback address, not {listen}")),
+        None => Ok(()),
+    }
+}
+
+/// The address of the `listen` setting; `localhost` is understood.
+///
+/// # Errors
+/// A sentence for the command line.
+pub(crate) fn listen_address(listen: &str) -> Result<SocketAddr, String> {
+    let numeric = match listen.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => listen.to_owned(),
+    };
+    numeric.parse().map_err(|_| format!("{listen:?} is not an address to listen on (like 127.0.0.1:4586)"))
+}
+
+/// Refuses what a browser would send on behalf of a web page. `open`: no keys are configured.
+///
+/// # Errors
+/// A sentence for the client.
+pub(crate) fn check_browser(headers: &HeaderMap, open: bool) -> Result<(), String> {
+    if headers.contains_key(ORIGIN) {
+        return Err("requests from web pages (with an Origin header) are refused".to_owned());
+    }
+    if !open {
+        return Ok(());
+    }
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok()).unwrap_or("");
+    if hosts.next().is_some() || !is_loopback_host(host) {
+        return Err(format!(
+            "the Host header {host:?} is not this machine: without access keys only loopback names are served"
+        ));
+    }
+    Ok(())
+}
+
+fn is_loopback_host(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    let host = STREAM_PREFIXES.iter().find_map(|prefix| host.strip_prefix(prefix)).unwrap_or(&host);
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, "")) => address,
+        Some((address, port)) if is_port(port.strip_prefix(':')) => address,
+        Some(_) => return false,
+        None => match host.split_once(':') {
+            Some((name, port)) if is_port(Some(port)) => name,
+            Some(_) => return false,
+            None => host,
+        },
+    };
+    match name.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => name == "localhost" || name.ends_with(".localhost"),
+    }
+}
+
+fn is_port(text: Option<&str>) -> bool {
+    text.is_some_and(|text| text.parse::<u16>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_are_hosts_of_open_mode() {
+        let good = "127.0.0.1 127.0.0.1:4586 localhost LOCALHOST:1 stream-127.0.0.1:80 streaming-localhost \
+                    [::1] [::1]:4586 logs.localhost 127.8.9.1";
+        for host in good.split_whitespace() {
+            assert!(is_loopback_host(host), "{host}");
+        }
+        let bad = "example.org 10.0.0.1 127.0.0.1.example.org localhost.example.org stream-example.org \
+                   [::1]x [::2] 127.0.0.1:x 127.0.0.1:99999 evil@localhost 0.0.0.0 streamlocalhost";
+        for host in bad.split_whitespace().chain([""]) {
+            assert!(!is_loopback_host(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_refused_with_keys_too() {
+        let headers = |pairs: &[(&'static str, &'static str)]| {
+            let parse = |(name, value): &(&'static str, &'static str)| {
+                (name.parse::<hyper::header::HeaderName>().unwrap(), value.parse().unwrap())
+            };
+            pairs.iter().map(parse).collect::<HeaderMap>()
+        };
+        let page = headers(&[("host", "localhost"), ("origin", "http://localhost:3000")]);
+        assert!(check_browser(&page, true).is_err() && check_browser(&page, false).is_err());
+        assert!(check_browser(&headers(&[("host", "example.org")]), true).is_err());
+        assert!(check_browser(&headers(&[("host", "example.org")]), false).is_ok());
+        assert!(check_browser(&headers(&[]), true).is_err());
+        assert!(check_browser(&headers(&[("host", "localhost:4586")]), true).is_ok());
+    }
+
+    #[test]
+    fn a_listener_on_the_network_needs_keys_and_has_no_test_switches() {
+        let mut config = Config { listen: "0.0.0.0:0".to_owned(), ..Config::default() };
+        assert!(check_listener(&config, false).unwrap_err().contains("LOGBOOM_KEYS"));
+        let file = "[[keys]]\nid = 'a'\nsecret = 'b'";
+        config.keys = toml::from_str::<Config>(file).unwrap().keys;
+        assert_eq!(check_listener(&config, false), Ok(()));
+        assert!(check_listener(&config, true).unwrap_err().contains("--clock virtual"));
+        config.allow_reset = true;
+        assert!(check_listener(&config, false).unwrap_err().contains("--allow-reset"));
+        config.listen = "localhost:0".to_owned();
+        assert_eq!(check_listener(&config, true), Ok(()));
+        config.listen = "nonsense".to_owned();
+        assert!(check_listener(&config, false).is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! Owns the operations under `/_logboom/`, one file each. Refuses to know AWS operations.
+
+mod clock;
+mod health;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::http::request::Parts;
+use hyper::{Method, Response, StatusCode};
+use serde_json::Value;
+
+use crate::app::App;
+use crate::server::{Body, plain, respond};
+
+/// Where Logboom's own operations are.
+pub(crate) const PREFIX: &str = "/_logboom/";
+
+/// Answers an own operation; what there is not says so by name.
+pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Response<Body> {
+    let name = &head.uri.path()[PREFIX.len()..];
+    let answer = match (&head.method, name) {
+        (&Method::GET, "health") => Ok(health::read(app)),
+        (&Method::GET, "clock") => Ok(clock::read(app)),
+        (&Method::POST, "clock") => clock::change(app, body).await,
+        (_, "health" | "clock") => {
+            Err((StatusCode::METHOD_NOT_ALLOWED, format!("{} is not a method of {name}", head.method)))
+        }
+        _ => Err((StatusCode::NOT_FOUND, format!("logboom has no operation {PREFIX}{name}"))),
+    };
+    match answer {
+        Ok(value) => respond(StatusCode::OK, "application/json", Bytes::from(value.to_string())),
+        Err((status, reason)) => plain(status, reason),
+    }
+}
+
+/// What an own operation answers: JSON, or a status with a sentence.
+type Answer = Result<Value, (StatusCode, String)>;
