@@ -29,7 +29,7 @@ pub(crate) use call::{Call, Caller};
 pub(crate) async fn answer(
     app: &Arc<App>,
     peer: SocketAddr,
-    head: Parts,
+    head: &Parts,
     body: Bytes,
 ) -> hyper::Response<Body> {
     let request_id = app.clock.uuid();
