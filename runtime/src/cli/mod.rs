@@ -3,12 +3,22 @@
 //! Exit codes are for scripts: 0 done, 1 failed, 2 wrong usage or configuration, 3 the data directory is in
 //! use by another process. The reason is one line on stderr.
 
+mod client;
+mod demo;
+mod deploy;
+mod invoke;
+mod query;
 mod serve;
+mod span;
+mod tail;
 
 use std::fmt;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::clock::Clock;
+use client::ClientError;
 
 /// CloudWatch Logs in one binary that you own, extended with WebAssembly.
 #[derive(Parser)]
@@ -22,6 +32,16 @@ struct CommandLine {
 enum Command {
     /// Serve the AWS APIs until stopped (SIGTERM and Ctrl-C finish what is in flight)
     Serve(serve::ServeArgs),
+    /// Show the main job on sample logs, then go on serving
+    Demo(demo::DemoArgs),
+    /// Deploy a wasm module as a function and attach it
+    Deploy(deploy::DeployArgs),
+    /// Call a function and print its answer
+    Invoke(invoke::InvokeArgs),
+    /// Run a Logs Insights query and print the rows
+    Query(query::QueryArgs),
+    /// Print events as they arrive
+    Tail(tail::TailArgs),
 }
 
 /// Why a command ended badly.
@@ -48,11 +68,26 @@ impl Failure {
     }
 }
 
+/// Runs a command that talks to a server: it needs no more than one thread.
+fn client<F>(command: impl FnOnce(Clock) -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), ClientError>>,
+{
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    runtime.block_on(command(Clock::real())).map_err(Failure::failed)
+}
+
 /// Parses the command line and runs what it names.
 pub(crate) fn run() -> ExitCode {
     let line = CommandLine::parse();
     let outcome = match line.command {
         Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => client(|clock| demo::run(args, clock)),
+        Command::Deploy(args) => client(|clock| deploy::run(args, clock)),
+        Command::Invoke(args) => client(|clock| invoke::run(args, clock)),
+        Command::Query(args) => client(|clock| query::run(args, clock)),
+        Command::Tail(args) => client(|clock| tail::run(args, clock)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

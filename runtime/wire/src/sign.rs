@@ -1,6 +1,8 @@
 //! AWS Signature Version 4: credential scopes, and the check of signed and presigned requests. Knows the
 //! algorithm and AWS's error texts; secrets and the time come from the caller.
 
+mod signer;
+
 use hmac::{Hmac, Mac as _};
 use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
@@ -11,6 +13,8 @@ use crate::model::Service;
 use crate::request::Request;
 use crate::target::{Protocol, Target};
 use crate::timestamp;
+
+pub use signer::Signer;
 
 /// How far a request's time may be from the server's, in milliseconds.
 pub const MAX_SKEW_MS: i64 = 15 * 60 * 1000;
