@@ -8,8 +8,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{HOST, HeaderMap, ORIGIN};
+use serde_json::Value;
+use wire::{Fault, Request, Target};
 
-use crate::config::Config;
+use crate::api::Caller;
+use crate::app::App;
+use crate::config::{Config, is_account};
 
 /// What the SDKs put before the host for streaming operations.
 const STREAM_PREFIXES: [&str; 2] = ["streaming-", "stream-"];
@@ -67,6 +71,84 @@ pub(crate) fn check_browser(headers: &HeaderMap, open: bool) -> Result<(), Strin
             "the Host header {host:?} is not this machine: without access keys only loopback names are served"
         ));
     }
+    Ok(())
+}
+
+/// A request whose credential was accepted.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Admitted {
+    /// Account of the access key.
+    pub(crate) account: String,
+    /// Region of the credential scope.
+    pub(crate) region: String,
+    /// The access key id.
+    pub(crate) access_key: String,
+    /// ARN of the identity.
+    pub(crate) arn: String,
+}
+
+/// Longest access key id (IAM: 16 to 128 characters; shorter ones are in use with emulators).
+const ACCESS_KEY_CHARS_MAX: usize = 128;
+
+/// Longest region name.
+const REGION_CHARS_MAX: usize = 32;
+
+/// Checks the credential of a request for an AWS operation: with keys its signature, in open mode only that
+/// an Authorization header is there and parses (a presigned URL is what an image tag can send).
+///
+/// # Errors
+/// The service's own fault for missing, malformed, unknown or wrong credentials.
+pub(crate) fn admit(app: &App, target: &Target, request: &Request) -> Result<Admitted, Fault> {
+    let keys = &app.config.keys;
+    let now_ms = app.clock.now_ms();
+    let (credential, account) = if keys.is_empty() {
+        let credential = target.credential.clone().filter(|_| request.header("authorization").is_some());
+        let credential = match credential {
+            Some(credential) => credential,
+            // The check of a signature says best what is missing; without keys it accepts nothing.
+            None => {
+                let unsigned = Request { uri: request.path().to_owned(), ..request.clone() };
+                wire::sign::verify(&unsigned, target, |_| None, now_ms)?
+            }
+        };
+        let own = is_account(&credential.access_key).then(|| credential.access_key.clone());
+        (credential, own)
+    } else {
+        let secret = |id: &str| keys.iter().find(|key| key.id == id).map(|key| key.secret.clone());
+        let credential = wire::sign::verify(request, target, secret, now_ms)?;
+        let key = keys.iter().find(|key| key.id == credential.access_key);
+        (credential, key.and_then(|key| key.account.clone()))
+    };
+    check_scope(target, &credential.access_key, &credential.region)?;
+    let account = account.unwrap_or_else(|| app.config.account.clone());
+    let arn = if keys.is_empty() {
+        format!("arn:aws:iam::{account}:root")
+    } else {
+        format!("arn:aws:iam::{account}:user/{}", credential.access_key)
+    };
+    Ok(Admitted { account, region: credential.region, access_key: credential.access_key, arn })
+}
+
+/// Region and key id become parts of ARNs and records, so they are names, not any text.
+fn check_scope(target: &Target, access_key: &str, region: &str) -> Result<(), Fault> {
+    let region_is_name =
+        region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if !region_is_name || region.len() > REGION_CHARS_MAX {
+        let text = "The region in the credential scope is not a region name.";
+        return Err(Fault::access_denied(target.service, text).status(403));
+    }
+    if access_key.len() > ACCESS_KEY_CHARS_MAX || !access_key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let text = "The access key id in the credential is malformed.";
+        return Err(Fault::access_denied(target.service, text).status(403));
+    }
+    Ok(())
+}
+
+/// Asks the policies of the caller's key whether it may do this.
+///
+/// # Errors
+/// The service's access-denied fault.
+pub(crate) fn authorize(_app: &App, _caller: &Caller, _target: &Target, _input: &Value) -> Result<(), Fault> {
     Ok(())
 }
 

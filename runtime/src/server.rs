@@ -147,12 +147,12 @@ async fn answer(shared: &Shared, peer: SocketAddr, request: Request<Incoming>) -
     let path = head.uri.path();
     let body = match shared.bodies.read(path, incoming).await {
         Ok(body) => body,
-        Err(refused) => return plain(refused.status(), refused.to_string()),
+        Err(refused) => return api::refuse_body(app, &head, refused.status(), refused.to_string()),
     };
     if path.starts_with(own::PREFIX) {
         return own::answer(app, &head, &body.bytes).await;
     }
-    api::answer(app, peer, head, body.bytes.clone()).await
+    api::answer(app, peer, &head, body.bytes.clone()).await
 }
 
 /// An answer in plain text, for what is not an AWS operation.

@@ -1,17 +1,111 @@
 //! Owns AWS operations: one folder per service, one file per family, `table.rs` lists them all. Refuses to
 //! know encodings (`wire`) and connections (`server`).
+//!
+//! To add an operation: an `async fn(&Arc<App>, &Caller, XRequest) -> Result<XResponse, Fault>` (`()` where
+//! the model has no output) and its line in the family's `OPERATIONS`.
+
+mod call;
+pub(crate) mod sts;
+mod table;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::StatusCode;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Response, StatusCode};
+use wire::Fault;
 
 use crate::app::App;
-use crate::server::{Body, plain};
+use crate::doors;
+use crate::meta::MetaError;
+use crate::server::Body;
 
-/// Answers a request for an AWS operation.
-pub(crate) async fn answer(_app: &Arc<App>, _peer: SocketAddr, _head: Parts, _body: Bytes) -> Response<Body> {
-    plain(StatusCode::NOT_FOUND, "no AWS operation is served yet")
+pub(crate) use call::{Call, Caller};
+
+/// Answers a request for an AWS operation, whatever it is: every refusal is in the caller's protocol.
+pub(crate) async fn answer(
+    app: &Arc<App>,
+    peer: SocketAddr,
+    head: &Parts,
+    body: Bytes,
+) -> hyper::Response<Body> {
+    let request_id = app.clock.uuid();
+    into_hyper(perform(app, peer, request_id, into_wire(head, body)).await)
+}
+
+/// Answers a request whose body was not taken in.
+pub(crate) fn refuse_body(
+    app: &App,
+    head: &Parts,
+    status: StatusCode,
+    reason: String,
+) -> hyper::Response<Body> {
+    let fault = Fault::new("RequestEntityTooLargeException", reason).status(status.as_u16());
+    into_hyper(wire::refuse(&into_wire(head, Bytes::new()), &app.clock.uuid(), &fault))
+}
+
+async fn perform(
+    app: &Arc<App>,
+    peer: SocketAddr,
+    request_id: String,
+    request: wire::Request,
+) -> wire::Response {
+    let target = match wire::identify(&request) {
+        Ok(target) => target,
+        Err(fault) => return wire::refuse(&request, &request_id, &fault),
+    };
+    let caller = match doors::admit(app, &target, &request) {
+        Ok(admitted) => Caller::new(admitted, request_id, peer.ip()),
+        Err(fault) => return wire::encode(&target, &request_id, Err(fault)),
+    };
+    let Some(operation) = table::find(&target) else {
+        let fault = Fault::not_served(target.service, &target.operation);
+        return wire::encode(&target, &caller.request_id, Err(fault));
+    };
+    let (caller, asked) = (Arc::new(caller), target.clone());
+    let call = Call { target, request };
+    let running = (operation.run)(Arc::clone(app), Arc::clone(&caller), call);
+    // A task of its own: it is finished when the client goes away, and a panic in it ends nothing else.
+    tokio::spawn(running).await.unwrap_or_else(|error| {
+        tracing::error!(operation = asked.operation, %error, "an operation panicked");
+        let fault = Fault::internal("The operation failed inside Logboom; its log says more.");
+        wire::encode(&asked, &caller.request_id, Err(fault))
+    })
+}
+
+fn into_wire(head: &Parts, body: Bytes) -> wire::Request {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
+    wire::Request {
+        method: head.method.as_str().to_owned(),
+        uri: head.uri.path_and_query().map_or("/", |uri| uri.as_str()).to_owned(),
+        headers: headers.collect(),
+        body,
+    }
+}
+
+fn into_hyper(answer: wire::Response) -> hyper::Response<Body> {
+    let mut response = hyper::Response::new(Full::new(answer.body).boxed());
+    if let Ok(status) = StatusCode::from_u16(answer.status) {
+        *response.status_mut() = status;
+    }
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+impl From<MetaError> for Fault {
+    /// The client learns that it was not its fault; the log learns why.
+    fn from(error: MetaError) -> Fault {
+        tracing::error!(%error, "metadata failed");
+        Fault::new("ServiceUnavailableException", "The service cannot complete the request.")
+            .status(503)
+            .receiver()
+    }
 }

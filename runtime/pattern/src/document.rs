@@ -1,0 +1,50 @@
+//! One message, lent to many patterns. Owns what is worked out about its text at most once: the
+//! JSON tape, the fields, whether anything can be escaped. Refuses to know any pattern.
+
+use std::sync::OnceLock;
+
+use crate::columns::{Field, Fields};
+use crate::json::{Tape, Value, scan_object};
+
+/// A message and what has been learnt about it. Everything is found out on first use and kept.
+#[derive(Debug)]
+pub struct Document<'t> {
+    text: &'t str,
+    backslash: OnceLock<bool>,
+    tape: OnceLock<Option<Tape>>,
+    fields: OnceLock<Vec<Field<'t>>>,
+}
+
+impl<'t> Document<'t> {
+    /// Wraps a message. Costs nothing: no parsing happens before a pattern needs it.
+    pub fn new(text: &'t str) -> Self {
+        Document { text, backslash: OnceLock::new(), tape: OnceLock::new(), fields: OnceLock::new() }
+    }
+
+    /// The message as it was given.
+    pub fn text(&self) -> &'t str {
+        self.text
+    }
+
+    /// Is the whole message one JSON object (blanks around it aside)?
+    pub fn is_json_object(&self) -> bool {
+        self.object().is_some()
+    }
+
+    pub(crate) fn object(&self) -> Option<Value<'_>> {
+        let tape = self.tape.get_or_init(|| scan_object(self.text));
+        tape.as_ref().map(|tape| tape.root(self.text))
+    }
+
+    pub(crate) fn is_parsed(&self) -> bool {
+        self.tape.get().is_some()
+    }
+
+    pub(crate) fn has_backslash(&self) -> bool {
+        *self.backslash.get_or_init(|| memchr::memchr(b'\\', self.text.as_bytes()).is_some())
+    }
+
+    pub(crate) fn fields(&self) -> &[Field<'t>] {
+        self.fields.get_or_init(|| Fields::of(self.text).collect())
+    }
+}

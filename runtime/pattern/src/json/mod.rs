@@ -1,0 +1,17 @@
+//! JSON patterns: `{ $.selector operator value }` and what is built from them.
+//!
+//! Owns the module list only; each file says what it owns.
+
+mod evaluate;
+mod expression;
+mod parse;
+mod path;
+mod prefilter;
+mod scan;
+mod tape;
+
+pub(crate) use expression::JsonPattern;
+pub(crate) use parse::{guest_name, parse};
+pub(crate) use path::Selector;
+pub(crate) use scan::object as scan_object;
+pub(crate) use tape::{Tape, Value};

@@ -1,0 +1,89 @@
+//! Owns what an operation is given: who calls, and the request to take its input from. Refuses to know
+//! which operations there are.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use wire::{Fault, Request, Response, Target};
+
+use crate::app::App;
+use crate::doors::{self, Admitted};
+
+/// Who calls, and on whose resources.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// Account of the resources (12 digits).
+    pub(crate) account: String,
+    /// Region of the resources: the one in the credential scope.
+    pub(crate) region: String,
+    /// The access key id.
+    pub(crate) access_key: String,
+    /// ARN of the identity.
+    pub(crate) arn: String,
+    /// Id of this request, also in the answer's `x-amzn-RequestId`.
+    pub(crate) request_id: String,
+    /// Address of the client.
+    pub(crate) source: IpAddr,
+}
+
+impl Caller {
+    pub(super) fn new(admitted: Admitted, request_id: String, source: IpAddr) -> Caller {
+        let Admitted { account, region, access_key, arn } = admitted;
+        Caller { account, region, access_key, arn, request_id, source }
+    }
+
+    /// `arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE` of a resource of this caller's.
+    pub(crate) fn arn_of(&self, service: &str, resource: impl std::fmt::Display) -> String {
+        format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)
+    }
+}
+
+/// A request for a served operation, admitted and not yet decoded.
+pub(crate) struct Call {
+    pub(super) target: Target,
+    pub(super) request: Request,
+}
+
+impl Call {
+    /// The decoded, validated and authorized input.
+    ///
+    /// # Errors
+    /// `wire`'s faults for what does not fit the model, and an access-denied fault.
+    pub(crate) fn input<T: DeserializeOwned>(&self, app: &App, caller: &Caller) -> Result<T, Fault> {
+        let input = wire::decode(&self.target, &self.request)?;
+        doors::authorize(app, caller, &self.target, &input)?;
+        serde_json::from_value(input).map_err(|error| {
+            tracing::error!(operation = self.target.operation, %error, "a validated input does not fit its type");
+            Fault::new("SerializationException", "The request does not fit its shape.")
+        })
+    }
+
+    /// Writes the answer in the request's protocol.
+    pub(crate) fn answer<T: Serialize>(&self, caller: &Caller, result: Result<T, Fault>) -> Response {
+        let request_id = &caller.request_id;
+        match result {
+            // An output without members is no output: `null` is not an answer.
+            Ok(_) if size_of::<T>() == 0 => {
+                wire::encode(&self.target, request_id, Ok(Value::Object(Map::new())))
+            }
+            Ok(output) => wire::encode_typed(&self.target, request_id, &output),
+            Err(fault) => wire::encode(&self.target, request_id, Err(fault)),
+        }
+    }
+
+    /// The request as it came, for the operations that decode it themselves.
+    pub(crate) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Authorizes an operation that decodes its request itself; `input` needs only what names the resource.
+    ///
+    /// # Errors
+    /// An access-denied fault.
+    pub(crate) fn authorize(&self, app: &Arc<App>, caller: &Caller, input: &Value) -> Result<(), Fault> {
+        doors::authorize(app, caller, &self.target, input)
+    }
+}

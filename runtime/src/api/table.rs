@@ -1,0 +1,77 @@
+//! Owns the table of operations. What is not in it is refused by name.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use wire::{Response, Service, Target};
+
+use super::{Call, Caller};
+use crate::app::App;
+
+/// One served operation.
+pub(crate) struct Operation {
+    /// The service.
+    pub(crate) service: Service,
+    /// Its name in the model.
+    pub(crate) name: &'static str,
+    /// From a call to its answer; made by [`operation!`].
+    pub(crate) run: fn(Arc<App>, Arc<Caller>, Call) -> Answering,
+}
+
+/// An operation at work.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// One line of a family's table.
+///
+/// `operation!(Logs::CreateLogGroup => create_log_group)` for an
+/// `async fn(&Arc<App>, &Caller, Request) -> Result<Response, Fault>`; with `raw` before the arrow for an
+/// `async fn(&Arc<App>, &Caller, &Call) -> wire::Response` that decodes and encodes itself.
+macro_rules! operation {
+    ($service:ident :: $name:ident => $handler:path) => {
+        $crate::api::table::Operation {
+            service: wire::Service::$service,
+            name: stringify!($name),
+            run: |app, caller, call| {
+                Box::pin(async move {
+                    let result = match call.input(&app, &caller) {
+                        Ok(input) => $handler(&app, &caller, input).await,
+                        Err(fault) => Err(fault),
+                    };
+                    call.answer(&caller, result)
+                })
+            },
+        }
+    };
+    ($service:ident :: $name:ident raw => $handler:path) => {
+        $crate::api::table::Operation {
+            service: wire::Service::$service,
+            name: stringify!($name),
+            run: |app, caller, call| Box::pin(async move { $handler(&app, &caller, &call).await }),
+        }
+    };
+}
+pub(crate) use operation;
+
+/// Every family's operations.
+const FAMILIES: &[&[Operation]] = &[super::sts::OPERATIONS];
+
+/// The operation that `target` names, if it is served.
+pub(crate) fn find(target: &Target) -> Option<&'static Operation> {
+    let mut all = FAMILIES.iter().copied().flatten();
+    all.find(|operation| operation.service == target.service && operation.name == target.operation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_names_an_operation_of_the_model_once() {
+        let mut seen = std::collections::BTreeSet::new();
+        for operation in FAMILIES.iter().copied().flatten() {
+            let line = (operation.service, operation.name);
+            assert!(operation.service.serves(operation.name), "{line:?} has no generated shapes");
+            assert!(seen.insert(line), "{line:?} is listed twice");
+        }
+    }
+}
