@@ -52,7 +52,7 @@ fn json() -> impl Strategy<Value = Json> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(crate::pattern::rounds(256)))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(crate::pattern::rounds(256)) })]
 
     #[test]
     fn reads_what_another_writer_writes(members in prop::collection::vec(("[a-z]{0,3}", json()), 0..5), pretty: bool) {
