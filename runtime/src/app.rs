@@ -13,6 +13,8 @@ pub(crate) struct App {
     pub(crate) meta: Meta,
     /// The configuration as it was read.
     pub(crate) config: Config,
+    /// The access keys; none is open mode.
+    pub(crate) keys: access::Keys,
     /// Numbers of the limits in force.
     pub(crate) limits: Limits,
 }
@@ -20,7 +22,7 @@ pub(crate) struct App {
 impl App {
     /// Whether no access keys are configured: then requests are not verified, and only loopback is served.
     pub(crate) fn is_open(&self) -> bool {
-        self.config.keys.is_empty()
+        self.keys.is_empty()
     }
 
     /// Writes out what is to be written and releases the files. After it every change is refused.

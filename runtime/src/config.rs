@@ -29,35 +29,13 @@ pub(crate) struct Config {
     /// Serve `POST /_logboom/reset`.
     pub(crate) allow_reset: bool,
     /// Access keys; with at least one, every request must be signed.
-    pub(crate) keys: Vec<AccessKey>,
+    pub(crate) keys: Vec<access::KeyEntry>,
     /// The mail server of e-mail subscriptions.
     pub(crate) smtp: Option<Smtp>,
     /// Where outbound requests may go.
     pub(crate) egress: Egress,
     /// Limits changed from their defaults, by name (`limits.rs`).
     pub(crate) limits: BTreeMap<String, u64>,
-}
-
-/// One access key.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AccessKey {
-    /// Access key id.
-    pub(crate) id: String,
-    /// Secret access key.
-    pub(crate) secret: String,
-    /// The account it belongs to, if not the default one.
-    #[serde(default)]
-    pub(crate) account: Option<String>,
-    /// IAM policy document (JSON text); without one the key may do everything in its account.
-    #[serde(default)]
-    pub(crate) policy: Option<String>,
-}
-
-impl fmt::Debug for AccessKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessKey").field("id", &self.id).finish_non_exhaustive()
-    }
 }
 
 /// The mail server.
@@ -199,20 +177,20 @@ impl Config {
         Ok(config)
     }
 
+    /// The configured keys with their policies parsed.
+    ///
+    /// # Errors
+    /// A sentence that names the key, never its secret.
+    pub(crate) fn access_keys(&self) -> Result<access::Keys, ConfigError> {
+        let keys = access::Keys::from_entries(self.keys.clone(), &self.account);
+        keys.map_err(|error| ConfigError(error.to_string()))
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
-        let accounts = self.keys.iter().filter_map(|key| key.account.as_ref()).chain([&self.account]);
-        for account in accounts {
-            if !is_account(account) {
-                return Err(ConfigError(format!("account {account:?} is not twelve digits")));
-            }
+        if !is_account(&self.account) {
+            return Err(ConfigError(format!("account {:?} is not twelve digits", self.account)));
         }
-        for key in &self.keys {
-            if key.id.is_empty() || key.secret.is_empty() {
-                return Err(ConfigError(
-                    "an access key needs an id and a secret that are not empty".to_owned(),
-                ));
-            }
-        }
+        self.access_keys()?;
         crate::limits::Limits::from_config(self).map(drop).map_err(ConfigError)
     }
 }

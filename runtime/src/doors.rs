@@ -7,11 +7,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use access::{Context, Identity, Scope};
 use hyper::header::{HOST, HeaderMap, ORIGIN};
 use serde_json::Value;
-use wire::{Fault, Request, Target};
+use wire::{Credential, Fault, Request, Target};
 
-use crate::api::Caller;
+use crate::api::{self, Caller};
 use crate::app::App;
 use crate::config::{Config, is_account};
 
@@ -75,16 +76,12 @@ pub(crate) fn check_browser(headers: &HeaderMap, open: bool) -> Result<(), Strin
 }
 
 /// A request whose credential was accepted.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Admitted {
-    /// Account of the access key.
-    pub(crate) account: String,
+    /// Who it is.
+    pub(crate) identity: Identity,
     /// Region of the credential scope.
     pub(crate) region: String,
-    /// The access key id.
-    pub(crate) access_key: String,
-    /// ARN of the identity.
-    pub(crate) arn: String,
 }
 
 /// Longest access key id (IAM: 16 to 128 characters; shorter ones are in use with emulators).
@@ -99,38 +96,36 @@ const REGION_CHARS_MAX: usize = 32;
 /// # Errors
 /// The service's own fault for missing, malformed, unknown or wrong credentials.
 pub(crate) fn admit(app: &App, target: &Target, request: &Request) -> Result<Admitted, Fault> {
-    let keys = &app.config.keys;
     let now_ms = app.clock.now_ms();
-    let (credential, account) = if keys.is_empty() {
-        let credential = target.credential.clone().filter(|_| request.header("authorization").is_some());
-        let credential = match credential {
-            Some(credential) => credential,
-            // The check of a signature says best what is missing; without keys it accepts nothing.
-            None => {
-                let unsigned = Request { uri: request.path().to_owned(), ..request.clone() };
-                wire::sign::verify(&unsigned, target, |_| None, now_ms)?
-            }
-        };
-        let own = is_account(&credential.access_key).then(|| credential.access_key.clone());
-        (credential, own)
-    } else {
-        let secret = |id: &str| keys.iter().find(|key| key.id == id).map(|key| key.secret.clone());
-        let credential = wire::sign::verify(request, target, secret, now_ms)?;
-        let key = keys.iter().find(|key| key.id == credential.access_key);
-        (credential, key.and_then(|key| key.account.clone()))
+    if !app.is_open() {
+        let credential =
+            wire::sign::verify(request, target, |id| app.keys.secret(id).map(str::to_owned), now_ms)?;
+        check_scope(target, &credential)?;
+        let identity = app.keys.identity(&credential.access_key).cloned();
+        let identity =
+            identity.ok_or_else(|| Fault::access_denied(target.service, "The access key is gone."))?;
+        return Ok(Admitted { identity, region: credential.region });
+    }
+    let credential = target.credential.clone().filter(|_| request.header("authorization").is_some());
+    let credential = match credential {
+        Some(credential) => credential,
+        // The check of a signature says best what is missing; without keys it accepts nothing.
+        None => {
+            let unsigned = Request { uri: request.path().to_owned(), ..request.clone() };
+            wire::sign::verify(&unsigned, target, |_| None, now_ms)?
+        }
     };
-    check_scope(target, &credential.access_key, &credential.region)?;
-    let account = account.unwrap_or_else(|| app.config.account.clone());
-    let arn = if keys.is_empty() {
-        format!("arn:aws:iam::{account}:root")
-    } else {
-        format!("arn:aws:iam::{account}:user/{}", credential.access_key)
-    };
-    Ok(Admitted { account, region: credential.region, access_key: credential.access_key, arn })
+    check_scope(target, &credential)?;
+    let key = credential.access_key.as_str();
+    let account = if is_account(key) { key } else { app.config.account.as_str() };
+    let mut identity = Identity::administrator(account, "root", key);
+    identity.arn = format!("arn:aws:iam::{account}:root");
+    Ok(Admitted { identity, region: credential.region })
 }
 
 /// Region and key id become parts of ARNs and records, so they are names, not any text.
-fn check_scope(target: &Target, access_key: &str, region: &str) -> Result<(), Fault> {
+fn check_scope(target: &Target, credential: &Credential) -> Result<(), Fault> {
+    let Credential { access_key, region, .. } = credential;
     let region_is_name =
         region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if !region_is_name || region.len() > REGION_CHARS_MAX {
@@ -148,8 +143,20 @@ fn check_scope(target: &Target, access_key: &str, region: &str) -> Result<(), Fa
 ///
 /// # Errors
 /// The service's access-denied fault.
-pub(crate) fn authorize(_app: &App, _caller: &Caller, _target: &Target, _input: &Value) -> Result<(), Fault> {
-    Ok(())
+pub(crate) fn authorize(caller: &Caller, target: &Target, input: &Value) -> Result<(), Fault> {
+    let identity = &caller.identity;
+    if identity.policies.is_empty() {
+        return Ok(());
+    }
+    let scope = Scope { account: &identity.account, region: &caller.region };
+    let needs = api::needs(&scope, target.service, &target.operation, input);
+    let context = Context::new()
+        .with("aws:SourceIp", caller.source.to_string())
+        .with("aws:RequestedRegion", caller.region.as_str())
+        .with("aws:username", identity.name.as_str())
+        .with("aws:SecureTransport", "false");
+    let allowed = access::authorize(identity, &needs, &context);
+    allowed.map_err(|refusal| Fault::access_denied(target.service, refusal.to_string()))
 }
 
 fn is_loopback_host(host: &str) -> bool {

@@ -18,11 +18,12 @@ use crate::meta::Meta;
 /// A sentence that says what cannot be opened.
 pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Result<Arc<App>, String> {
     let limits = Limits::from_config(&config)?;
+    let keys = config.access_keys().map_err(|error| error.to_string())?;
     let path = folder.meta();
     let opening =
         tokio::task::spawn_blocking(move || Meta::open(&path)).await.map_err(|error| error.to_string())?;
     let meta = opening.map_err(|error| error.to_string())?;
-    Ok(Arc::new(App { clock, meta, config, limits }))
+    Ok(Arc::new(App { clock, meta, config, keys, limits }))
 }
 
 /// Starts every background worker; each ends when `stopping` changes.

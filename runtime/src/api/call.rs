@@ -2,27 +2,22 @@
 //! which operations there are.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
+use access::Identity;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use wire::{Fault, Request, Response, Target};
 
-use crate::app::App;
-use crate::doors::{self, Admitted};
+use crate::doors;
 
 /// Who calls, and on whose resources.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    /// Account of the resources (12 digits).
-    pub(crate) account: String,
+    /// The identity; an administrator of its account in open mode.
+    pub(crate) identity: Identity,
     /// Region of the resources: the one in the credential scope.
     pub(crate) region: String,
-    /// The access key id.
-    pub(crate) access_key: String,
-    /// ARN of the identity.
-    pub(crate) arn: String,
     /// Id of this request, also in the answer's `x-amzn-RequestId`.
     pub(crate) request_id: String,
     /// Address of the client.
@@ -30,14 +25,14 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    pub(super) fn new(admitted: Admitted, request_id: String, source: IpAddr) -> Caller {
-        let Admitted { account, region, access_key, arn } = admitted;
-        Caller { account, region, access_key, arn, request_id, source }
+    /// Account of the resources (12 digits).
+    pub(crate) fn account(&self) -> &str {
+        &self.identity.account
     }
 
     /// `arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE` of a resource of this caller's.
     pub(crate) fn arn_of(&self, service: &str, resource: impl std::fmt::Display) -> String {
-        format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)
+        format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account())
     }
 }
 
@@ -52,9 +47,9 @@ impl Call {
     ///
     /// # Errors
     /// `wire`'s faults for what does not fit the model, and an access-denied fault.
-    pub(crate) fn input<T: DeserializeOwned>(&self, app: &App, caller: &Caller) -> Result<T, Fault> {
+    pub(crate) fn input<T: DeserializeOwned>(&self, caller: &Caller) -> Result<T, Fault> {
         let input = wire::decode(&self.target, &self.request)?;
-        doors::authorize(app, caller, &self.target, &input)?;
+        doors::authorize(caller, &self.target, &input)?;
         serde_json::from_value(input).map_err(|error| {
             tracing::error!(operation = self.target.operation, %error, "a validated input does not fit its type");
             Fault::new("SerializationException", "The request does not fit its shape.")
@@ -83,7 +78,7 @@ impl Call {
     ///
     /// # Errors
     /// An access-denied fault.
-    pub(crate) fn authorize(&self, app: &Arc<App>, caller: &Caller, input: &Value) -> Result<(), Fault> {
-        doors::authorize(app, caller, &self.target, input)
+    pub(crate) fn authorize(&self, caller: &Caller, input: &Value) -> Result<(), Fault> {
+        doors::authorize(caller, &self.target, input)
     }
 }

@@ -5,6 +5,7 @@
 //! the model has no output) and its line in the family's `OPERATIONS`.
 
 mod call;
+mod needs;
 pub(crate) mod sts;
 mod table;
 
@@ -24,6 +25,7 @@ use crate::meta::MetaError;
 use crate::server::Body;
 
 pub(crate) use call::{Call, Caller};
+pub(crate) use needs::needs;
 
 /// Answers a request for an AWS operation, whatever it is: every refusal is in the caller's protocol.
 pub(crate) async fn answer(
@@ -58,7 +60,9 @@ async fn perform(
         Err(fault) => return wire::refuse(&request, &request_id, &fault),
     };
     let caller = match doors::admit(app, &target, &request) {
-        Ok(admitted) => Caller::new(admitted, request_id, peer.ip()),
+        Ok(admitted) => {
+            Caller { identity: admitted.identity, region: admitted.region, request_id, source: peer.ip() }
+        }
         Err(fault) => return wire::encode(&target, &request_id, Err(fault)),
     };
     let Some(operation) = table::find(&target) else {

@@ -17,8 +17,8 @@ async fn get_caller_identity(
     _request: GetCallerIdentityRequest,
 ) -> Result<GetCallerIdentityResponse, Fault> {
     Ok(GetCallerIdentityResponse {
-        user_id: Some(caller.access_key.clone()),
-        account: Some(caller.account.clone()),
-        arn: Some(caller.arn.clone()),
+        user_id: Some(caller.identity.access_key.clone()),
+        account: Some(caller.account().to_owned()),
+        arn: Some(caller.identity.arn.clone()),
     })
 }

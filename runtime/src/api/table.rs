@@ -33,7 +33,7 @@ macro_rules! operation {
             name: stringify!($name),
             run: |app, caller, call| {
                 Box::pin(async move {
-                    let result = match call.input(&app, &caller) {
+                    let result = match call.input(&caller) {
                         Ok(input) => $handler(&app, &caller, input).await,
                         Err(fault) => Err(fault),
                     };

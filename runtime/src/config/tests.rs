@@ -31,6 +31,8 @@ fn keys_come_from_both_and_their_secrets_are_not_shown() {
     assert_eq!(ids, [("AKIA1", "hush"), ("AKIA2", "whisper"), ("AKIA3", "x:y")]);
     let shown = format!("{config:?}");
     assert!(!shown.contains("hush") && !shown.contains("whisper"), "{shown}");
+    let policies = "[[keys]]\nid = 'A'\nsecret = 's'\npolicies = ['{']";
+    assert!(load(policies, &[], &[]).unwrap_err().contains('A'));
     let error = load("", &[("LOGBOOM_KEYS", "no-colon-here")], &[]).unwrap_err();
     assert!(!error.contains("no-colon-here"), "{error}");
 }
