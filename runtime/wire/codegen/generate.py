@@ -2,7 +2,7 @@
 """Generate runtime/wire/src/shape/*.rs from botocore's service models, for the operations in served.txt.
 
   generate.py          write the files
-  generate.py --check  exit 1 and name the files that would change
+  generate.py --check  exit 1 and name the files that would change; 2 where botocore is not the right one
 
 Needs the botocore release named below (`pip install botocore==...`) and rustfmt on the PATH. Only facts
 are taken from the models (names, types, constraints, bindings), no documentation.
@@ -15,7 +15,10 @@ import re
 import subprocess
 import sys
 
-import botocore
+try:
+    import botocore
+except ImportError:
+    botocore = None
 
 BOTOCORE = "1.44.5"
 HERE = pathlib.Path(__file__).resolve().parent
@@ -278,8 +281,10 @@ def served_operations():
 
 
 def main():
-    if botocore.__version__ != BOTOCORE:
-        sys.exit(f"generate.py: needs botocore {BOTOCORE}, found {botocore.__version__}")
+    found = botocore.__version__ if botocore else "none"
+    if found != BOTOCORE:
+        print(f"generate.py: needs botocore {BOTOCORE}, found {found}", file=sys.stderr)
+        sys.exit(2)
     stale = []
     for service, served in served_operations().items():
         path = TARGET / f"{service}.rs"

@@ -97,12 +97,13 @@ impl Model {
         Some(&self.served[at])
     }
 
-    /// The error whose shape name or query code is `code`.
+    /// The error whose shape name is `code`, else the one whose query code it is: CloudWatch has two errors
+    /// with the query code ResourceNotFound.
     pub(crate) fn error(&self, code: &str) -> Option<&'static ErrorShape> {
         self.errors
             .iter()
-            .find(|error| error.code == code)
-            .or_else(|| self.errors.iter().find(|error| error.shape == code))
+            .find(|error| error.shape == code)
+            .or_else(|| self.errors.iter().find(|error| error.code == code))
     }
 }
 

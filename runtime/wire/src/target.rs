@@ -112,7 +112,7 @@ fn query_target(request: &Request, scope: Option<Service>) -> Result<(Service, P
         .into_iter()
         .filter(speaks_query)
         .find(|service| Some(service.model().version) == version);
-    let Some(service) = scope.filter(speaks_query).or(by_version) else {
+    let Some(service) = scope.filter(speaks_query).or(by_version).or_else(|| link_target(&form)) else {
         return Err(match scope {
             Some(service) => {
                 Fault::new("UnknownOperationException", format!("No operation is named for {service:?}."))
@@ -131,6 +131,12 @@ fn query_target(request: &Request, scope: Option<Service>) -> Result<(Service, P
         }
         None => Err(Fault::new("MissingAction", "The request must contain the parameter Action.")),
     }
+}
+
+/// The links in SNS messages name an action and nothing else.
+fn link_target(form: &Form<'_>) -> Option<Service> {
+    let is_link = matches!(form.get("Action"), Some("ConfirmSubscription" | "Unsubscribe"));
+    (is_link && form.get("Version").is_none()).then_some(Service::Sns)
 }
 
 fn wrong_door(request: &Request) -> Fault {
