@@ -59,6 +59,11 @@ impl Selector {
         })
     }
 
+    /// Is the value the selector lands on the value of a named member?
+    pub(crate) fn ends_with_name(&self) -> bool {
+        matches!(self.steps.last(), Some(Step::Member(_)))
+    }
+
     /// Walks from `root` and asks `accept` about each value the selector lands on, in the order
     /// of the document, until it says yes. Says whether it did.
     pub(crate) fn any(&self, root: Value<'_>, accept: &mut dyn FnMut(Value<'_>) -> bool) -> bool {

@@ -1,11 +1,12 @@
 //! Can a message match at all? A cheap look at its raw text before it is parsed.
 //!
-//! Owns which literals are worth searching. Only sound for text without a backslash, where
-//! member names and strings stand as they are; `may_match` checks that itself.
+//! Owns what is searched. Only sound for text without a backslash, where member names and
+//! strings stand as they are; `may_match` checks that itself. A yes is a maybe: the same name may
+//! stand elsewhere in the document, or inside a string.
 
 use memchr::memmem::Finder;
 
-use super::expression::{Condition, Expression};
+use super::expression::{Condition, Expression, Test};
 use crate::document::Document;
 
 /// Beyond this many searches, parsing is cheaper.
@@ -17,8 +18,17 @@ const SHORTEST: usize = 2;
 enum Need {
     Nothing,
     Has(Box<Finder<'static>>),
+    Member(Box<Member>),
     All(Vec<Need>),
     Any(Vec<Need>),
+}
+
+/// Some member of this name has a value that passes the test.
+#[derive(Debug, Clone)]
+struct Member {
+    /// The name in its quotes.
+    name: Finder<'static>,
+    test: Test,
 }
 
 /// The compiled check of one pattern.
@@ -39,7 +49,7 @@ impl Prefilter {
         if matches!(self.need, Need::Nothing) || document.is_parsed() || document.has_backslash() {
             return true;
         }
-        self.need.met(document.text().as_bytes())
+        self.need.met(document.text())
     }
 }
 
@@ -47,38 +57,59 @@ impl Need {
     fn searches(&self) -> usize {
         match self {
             Need::Nothing => 0,
-            Need::Has(_) => 1,
+            Need::Has(_) | Need::Member(_) => 1,
             Need::All(parts) | Need::Any(parts) => parts.iter().map(Need::searches).sum(),
         }
     }
 
-    fn met(&self, text: &[u8]) -> bool {
+    fn met(&self, text: &str) -> bool {
         match self {
             Need::Nothing => true,
-            Need::Has(finder) => finder.find(text).is_some(),
+            Need::Has(finder) => finder.find(text.as_bytes()).is_some(),
+            Need::Member(member) => member.occurs(text),
             Need::All(parts) => parts.iter().all(|part| part.met(text)),
             Need::Any(parts) => parts.iter().any(|part| part.met(text)),
         }
     }
 }
 
+impl Member {
+    fn occurs(&self, text: &str) -> bool {
+        let width = self.name.needle().len();
+        self.name.find_iter(text.as_bytes()).any(|at| self.accepts(&text[at + width..]))
+    }
+
+    /// Asks about the value that follows a member name, in text without escapes.
+    fn accepts(&self, after: &str) -> bool {
+        let Some(value) = after.trim_start_matches(is_blank).strip_prefix(':') else { return false };
+        let value = value.trim_start_matches(is_blank);
+        if let Some(string) = value.strip_prefix('"') {
+            let Some(end) = memchr::memchr(b'"', string.as_bytes()) else { return false };
+            return matches!(&self.test, Test::Compare(comparison) if comparison.accepts(&string[..end]));
+        }
+        // A quote ends the word too: in text that is no JSON, no stretch is read twice that way.
+        let ends = |c: char| is_blank(c) || matches!(c, ',' | '}' | ']' | '"');
+        let word = &value[..value.find(ends).unwrap_or(value.len())];
+        match &self.test {
+            Test::IsNull => word == "null",
+            Test::IsTrue => word == "true",
+            Test::IsFalse => word == "false",
+            Test::Compare(comparison) if word == "null" => comparison.accepts_null(),
+            Test::Compare(comparison) => !word.starts_with(['{', '[']) && comparison.accepts(word),
+            Test::NotExists => true,
+        }
+    }
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r')
+}
+
 fn need(part: &Expression, conditions: &[Condition]) -> Need {
     match part {
         Expression::Guest(_) => Need::Nothing,
-        Expression::Condition(at) => {
-            let condition = &conditions[*at];
-            let values = condition.value_literals();
-            let longest = values.into_iter().max_by_key(String::len).filter(|value| value.len() >= SHORTEST);
-            match longest.or_else(|| condition.name_literal()) {
-                Some(literal) => Need::Has(Box::new(Finder::new(&literal).into_owned())),
-                None => Need::Nothing,
-            }
-        }
-        Expression::All(parts) => {
-            let needs = parts.iter().map(|part| need(part, conditions));
-            let needs: Vec<Need> = needs.filter(|need| !matches!(need, Need::Nothing)).collect();
-            if needs.is_empty() { Need::Nothing } else { Need::All(needs) }
-        }
+        Expression::Condition(at) => need_of(&conditions[*at]),
+        Expression::All(parts) => all(parts.iter().map(|part| need(part, conditions))),
         Expression::Any(parts) => {
             let needs: Vec<Need> = parts.iter().map(|part| need(part, conditions)).collect();
             if needs.iter().any(|need| matches!(need, Need::Nothing)) {
@@ -87,5 +118,31 @@ fn need(part: &Expression, conditions: &[Condition]) -> Need {
                 Need::Any(needs)
             }
         }
+    }
+}
+
+/// The text of the value first, where it has one: it is rarer than the name.
+fn need_of(condition: &Condition) -> Need {
+    let has = |literal: &str| Need::Has(Box::new(Finder::new(literal).into_owned()));
+    let values = condition.value_literals();
+    let longest = values.iter().max_by_key(|value| value.len()).filter(|value| value.len() >= SHORTEST);
+    let value = longest.map(|value| has(value));
+    let name = match (condition.name_literal(), condition.selector.ends_with_name()) {
+        (Some(name), true) => {
+            let name = Finder::new(&name).into_owned();
+            Some(Need::Member(Box::new(Member { name, test: condition.test.clone() })))
+        }
+        (Some(name), false) => Some(has(&name)),
+        (None, _) => None,
+    };
+    all(value.into_iter().chain(name))
+}
+
+fn all(needs: impl Iterator<Item = Need>) -> Need {
+    let mut needs: Vec<Need> = needs.filter(|need| !matches!(need, Need::Nothing)).collect();
+    match needs.len() {
+        0 => Need::Nothing,
+        1 => needs.remove(0),
+        _ => Need::All(needs),
     }
 }
