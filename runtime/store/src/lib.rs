@@ -1,1 +1,53 @@
-//! The `store` room (skeleton).
+//! The `store` room. Owns log data: the intake log, the memtable, sealed segments, retention and deletion.
+//! It refuses to know AWS's wire, names of groups and streams, the clock, and who reads its events.
+//!
+//! The promise: an acknowledged event survives `kill -9` and a power cut and is readable right after the
+//! acknowledgement; a batch that was not acknowledged is wholly there or wholly absent; after a failed fsync
+//! the intake refuses every write until the store is opened again.
+//!
+//! Start reading at [`Store`]; then `intake` (the log and its commit), `memtable`, `segment` (sealed files),
+//! `view` (what is readable now), `scan` (by time) and `follow` (by position), `seal` and `sweep`.
+
+pub mod batch;
+mod blobs;
+mod block;
+mod cache;
+mod codec;
+mod disk;
+mod engine;
+mod error;
+mod events;
+#[cfg(test)]
+mod faulty;
+mod follow;
+mod id;
+mod intake;
+mod limits;
+mod manifest;
+mod memtable;
+mod open;
+mod scan;
+mod seal;
+mod segment;
+mod stats;
+mod store;
+mod sweep;
+mod view;
+
+pub use blobs::{Blobs, DiskBlobs};
+pub use block::{Block, BlockHandle, BlockMeta, Event, EventRef};
+pub use disk::{Disk, DiskFile, FsDisk};
+pub use engine::OnAdvance;
+pub use error::{AppendError, OpenError, ReadError, SealError};
+pub use events::{Batch, Events};
+pub use follow::{Page, PageLimit};
+pub use id::{EventId, GroupId, NotAnEventId, Position, SegmentId, StreamId};
+pub use intake::writer::{Ack, OnDurable};
+pub use limits::{EVENT_OVERHEAD_BYTES, Limits};
+pub use manifest::{Change, Manifest, ManifestError, MemoryManifest, SegmentRecord, Swept, SweptRecord};
+pub use open::OpenReport;
+pub use scan::{Direction, Run, Scan, ScanRequest};
+pub use stats::{GroupStats, StreamStats};
+pub use store::{Counters, Options, Store};
+pub use sweep::{Freed, LostRange};
+pub use view::Selection;

@@ -1,0 +1,208 @@
+//! Owns what the threads of the store share: the view, the queue, the seams and the counters.
+//! Refuses to know the public doors (see `store`).
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::blobs::Blobs;
+use crate::cache::Cache;
+use crate::disk::Disk;
+use crate::id::{Position, SegmentId};
+use crate::intake::writer::Queue;
+use crate::limits::Limits;
+use crate::manifest::Manifest;
+use crate::memtable::{Chunk, Generation};
+use crate::view::View;
+
+/// Called by the intake thread after each commit with the new [`crate::Store::durable_position`].
+/// It must not block.
+pub type OnAdvance = Arc<dyn Fn(Position) + Send + Sync>;
+
+pub(crate) struct Engine {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) manifest: Arc<dyn Manifest>,
+    pub(crate) limits: Limits,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) on_advance: Option<OnAdvance>,
+    pub(crate) queue: Queue,
+    pub(crate) counters: Tallies,
+    /// Set once a write left the intake log in an unknown state.
+    pub(crate) refused: AtomicBool,
+    pub(crate) next_segment: AtomicU64,
+    view: RwLock<View>,
+    durable_seq: AtomicU64,
+    /// Held while segments and the manifest change; always taken before `view`.
+    maintenance: Mutex<()>,
+    sealer: Sealer,
+}
+
+/// Counts since the store was opened.
+#[derive(Default)]
+pub(crate) struct Tallies {
+    pub(crate) appended_events: AtomicU64,
+    pub(crate) appended_bytes: AtomicU64,
+    pub(crate) commits: AtomicU64,
+    pub(crate) failed_commits: AtomicU64,
+    pub(crate) sealed_segments: AtomicU64,
+    pub(crate) failed_seals: AtomicU64,
+    pub(crate) rewritten_segments: AtomicU64,
+    pub(crate) dropped_segments: AtomicU64,
+}
+
+#[derive(Default)]
+struct Sealer {
+    state: Mutex<SealerState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct SealerState {
+    wanted: bool,
+    stop: bool,
+    /// The last attempt failed: commits do not wait for it.
+    failing: bool,
+    /// Memtables that wait.
+    waiting: usize,
+}
+
+pub(crate) struct Parts {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) manifest: Arc<dyn Manifest>,
+    pub(crate) limits: Limits,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) on_advance: Option<OnAdvance>,
+}
+
+impl Engine {
+    pub(crate) fn new(parts: Parts, view: View, durable_seq: u64, next_segment: u64) -> Self {
+        let waiting = view.sealing.len();
+        let sealer = Sealer::default();
+        lock(&sealer.state).waiting = waiting;
+        Self {
+            disk: parts.disk,
+            blobs: parts.blobs,
+            manifest: parts.manifest,
+            limits: parts.limits,
+            cache: parts.cache,
+            on_advance: parts.on_advance,
+            queue: Queue::default(),
+            counters: Tallies::default(),
+            refused: AtomicBool::new(false),
+            next_segment: AtomicU64::new(next_segment),
+            view: RwLock::new(view),
+            durable_seq: AtomicU64::new(durable_seq),
+            maintenance: Mutex::new(()),
+            sealer,
+        }
+    }
+
+    pub(crate) fn view(&self) -> RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn maintain(&self) -> MutexGuard<'_, ()> {
+        lock(&self.maintenance)
+    }
+
+    pub(crate) fn durable_seq(&self) -> u64 {
+        self.durable_seq.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn new_segment_id(&self) -> SegmentId {
+        SegmentId(self.next_segment.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn active_cost(&self) -> u64 {
+        self.view().active.cost
+    }
+
+    /// Acknowledged data that is not sealed.
+    pub(crate) fn intake_cost(&self) -> u64 {
+        self.view().generations().map(|generation| generation.cost).sum()
+    }
+
+    /// Shows durable batches to readers.
+    pub(crate) fn make_readable(&self, chunks: Vec<Arc<Chunk>>, durable_seq: u64) {
+        let mut view = self.view_mut();
+        for chunk in chunks {
+            view.insert(chunk);
+        }
+        self.durable_seq.store(durable_seq, Ordering::Release);
+    }
+
+    /// Hands the active memtable to the sealer.
+    pub(crate) fn start_generation(&self, next: Generation) {
+        let mut view = self.view_mut();
+        let full = std::mem::replace(&mut view.active, next);
+        view.sealing.push_back(Arc::new(full));
+        let waiting = view.sealing.len();
+        drop(view);
+        let mut state = lock(&self.sealer.state);
+        state.waiting = waiting;
+        state.wanted = true;
+        self.sealer.changed.notify_all();
+    }
+
+    /// Asks the sealer thread to seal and to reclaim space.
+    pub(crate) fn call_sealer(&self) {
+        lock(&self.sealer.state).wanted = true;
+        self.sealer.changed.notify_all();
+    }
+
+    pub(crate) fn stop_sealer(&self) {
+        lock(&self.sealer.state).stop = true;
+        self.sealer.changed.notify_all();
+    }
+
+    /// What the sealer did: commits may go on.
+    pub(crate) fn sealer_progress(&self, waiting: usize, failing: bool) {
+        let mut state = lock(&self.sealer.state);
+        state.waiting = waiting;
+        state.failing = failing;
+        self.sealer.changed.notify_all();
+    }
+
+    /// Holds the intake back while the sealer is behind, so that memory stays bounded; the queue then
+    /// holds back the callers. Does not wait for a sealer that fails.
+    pub(crate) fn await_sealer(&self) {
+        let mut state = lock(&self.sealer.state);
+        while state.waiting > self.limits.sealing_generations && !state.failing && !state.stop {
+            state = self.sealer.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits until the sealer thread has something to do, or, after a failure, for the time to try again.
+    /// `false` = stop.
+    pub(crate) fn await_work(&self, retry: Option<std::time::Duration>) -> bool {
+        let mut state = lock(&self.sealer.state);
+        while !state.wanted && !state.stop {
+            match retry {
+                None => state = self.sealer.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(pause) => {
+                    let waited = self.sealer.changed.wait_timeout(state, pause);
+                    let (after, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                    state = after;
+                    if timeout.timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        state.wanted = false;
+        !state.stop
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,177 @@
+//! Owns the errors of the store, one enum per door. Refuses to know AWS's codes.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::id::SegmentId;
+use crate::manifest::ManifestError;
+
+/// Why the store did not open.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The folder cannot be read or written.
+    Disk(io::Error),
+    /// The metadata cannot be read.
+    Manifest(ManifestError),
+    /// The manifest knows no segment, yet segment files are there: the metadata of this folder is missing,
+    /// and opening would throw the files away.
+    ManifestMissing {
+        /// How many segment files are there.
+        segments: usize,
+    },
+    /// A file was written by a newer version.
+    Version {
+        /// The file.
+        name: String,
+        /// Its version byte.
+        version: u8,
+    },
+    /// A thread could not be started.
+    Thread(io::Error),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk(error) => write!(out, "log data folder: {error}"),
+            Self::Manifest(error) => error.fmt(out),
+            Self::ManifestMissing { segments } => write!(
+                out,
+                "{segments} segment files are there, but the manifest is empty: is this the right metadata?"
+            ),
+            Self::Version { name, version } => {
+                write!(out, "{name} has format version {version}, which is newer")
+            }
+            Self::Thread(error) => write!(out, "cannot start a thread: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+impl From<ManifestError> for OpenError {
+    fn from(error: ManifestError) -> Self {
+        Self::Manifest(error)
+    }
+}
+
+/// Why a batch was not acknowledged. Only after [`AppendError::Refused`] and [`AppendError::SyncFailed`]
+/// may it still be found, whole, when the store is opened again.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// A bound is reached; try again later.
+    Full {
+        /// The field of [`crate::Limits`].
+        limit: &'static str,
+    },
+    /// The batch alone is larger than the bound allows.
+    TooLarge {
+        /// The field of [`crate::Limits`].
+        limit: &'static str,
+    },
+    /// The batch has no event.
+    Empty,
+    /// The group or stream was deleted.
+    Deleted,
+    /// The disk is full. Nothing was written; appends may work again once there is space.
+    DiskFull,
+    /// Making this batch durable failed. The intake refuses every batch from now on.
+    SyncFailed(Arc<io::Error>),
+    /// An earlier write or fsync failed: nothing is taken until the store is opened again.
+    Refused,
+    /// The store is closed.
+    Closed,
+}
+
+impl fmt::Display for AppendError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { limit } => write!(out, "too much is waiting to be stored ({limit})"),
+            Self::TooLarge { limit } => write!(out, "the batch is too large ({limit})"),
+            Self::Empty => out.write_str("the batch is empty"),
+            Self::Deleted => out.write_str("the group or stream was deleted"),
+            Self::DiskFull => out.write_str("the disk is full"),
+            Self::SyncFailed(error) => write!(out, "the batch could not be made durable: {error}"),
+            Self::Refused => {
+                out.write_str("an earlier write to the intake log failed: restart before writing again")
+            }
+            Self::Closed => out.write_str("the store is closed"),
+        }
+    }
+}
+
+impl std::error::Error for AppendError {}
+
+/// Why stored events could not be read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The storage failed.
+    Disk(Arc<io::Error>),
+    /// A block is not what was written.
+    Corrupt {
+        /// The segment.
+        segment: SegmentId,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk(error) => write!(out, "reading log data: {error}"),
+            Self::Corrupt { segment, what } => write!(out, "segment {}: {what}", segment.0),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// Why sealing, sweeping or compaction did not finish. Nothing is lost; it can be tried again.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum SealError {
+    /// A segment could not be written or read.
+    Disk(Arc<io::Error>),
+    /// The manifest refused the change.
+    Manifest(ManifestError),
+    /// The intake refuses writes since a failed fsync.
+    Refused,
+    /// The store is closed.
+    Closed,
+}
+
+impl fmt::Display for SealError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk(error) => write!(out, "writing a segment: {error}"),
+            Self::Manifest(error) => error.fmt(out),
+            Self::Refused => AppendError::Refused.fmt(out),
+            Self::Closed => AppendError::Closed.fmt(out),
+        }
+    }
+}
+
+impl std::error::Error for SealError {}
+
+impl From<ManifestError> for SealError {
+    fn from(error: ManifestError) -> Self {
+        Self::Manifest(error)
+    }
+}
+
+impl From<io::Error> for SealError {
+    fn from(error: io::Error) -> Self {
+        Self::Disk(Arc::new(error))
+    }
+}

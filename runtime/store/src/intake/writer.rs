@@ -1,0 +1,311 @@
+//! Owns the one thread that writes the intake log: it takes all waiting batches, writes them as one commit,
+//! makes it durable with one fsync, makes it readable, and only then tells the callers.
+//! Refuses to know segments; when a memtable is full it starts the next file and calls the sealer.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::disk::DiskFile;
+use crate::engine::Engine;
+use crate::error::{AppendError, SealError};
+use crate::events::Batch;
+use crate::id::Position;
+use crate::intake;
+use crate::limits::Limits;
+use crate::memtable::{Chunk, Generation};
+
+/// What the store says of a batch that is durable and readable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// The position of the first event; the others follow it one by one, in the order of their timestamps.
+    pub first: Position,
+    /// The number of events.
+    pub count: u64,
+}
+
+/// Called once, by the intake thread, when the fate of a batch is known. It must not block.
+pub type OnDurable = Box<dyn FnOnce(Result<Ack, AppendError>) + Send>;
+
+pub(crate) struct Waiting {
+    pub(crate) batch: Batch,
+    pub(crate) on_durable: OnDurable,
+}
+
+enum Work {
+    Append(Waiting),
+    /// Close the active memtable; answers when the next file stands.
+    Rotate(Box<dyn FnOnce(Result<(), SealError>) + Send>),
+}
+
+/// What waits for the intake thread.
+#[derive(Default)]
+pub(crate) struct Queue {
+    state: Mutex<QueueState>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct QueueState {
+    work: VecDeque<Work>,
+    bytes: u64,
+    closed: bool,
+}
+
+/// What the bookkeeping of one waiting batch counts as.
+const WAITING_OVERHEAD_BYTES: u64 = 200;
+
+fn cost(batch: &Batch) -> u64 {
+    batch.events.stored_bytes() + WAITING_OVERHEAD_BYTES
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a batch, or hands it back with the reason.
+    pub(crate) fn push(
+        &self,
+        waiting: Waiting,
+        limits: &Limits,
+        intake_bytes: u64,
+    ) -> Option<(Waiting, AppendError)> {
+        let size = cost(&waiting.batch);
+        let mut state = self.lock();
+        let refusal = if state.closed {
+            Some(AppendError::Closed)
+        } else if state.bytes > 0 && state.bytes + size > limits.queue_bytes {
+            Some(AppendError::Full { limit: "queue_bytes" })
+        } else if intake_bytes + state.bytes + size > limits.intake_bytes {
+            Some(AppendError::Full { limit: "intake_bytes" })
+        } else {
+            None
+        };
+        if let Some(error) = refusal {
+            return Some((waiting, error));
+        }
+        state.bytes += size;
+        state.work.push_back(Work::Append(waiting));
+        drop(state);
+        self.work.notify_one();
+        None
+    }
+
+    /// Asks for a new memtable.
+    pub(crate) fn rotate(&self, done: Box<dyn FnOnce(Result<(), SealError>) + Send>) {
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            return done(Err(SealError::Closed));
+        }
+        state.work.push_back(Work::Rotate(done));
+        drop(state);
+        self.work.notify_one();
+    }
+
+    /// Takes nothing more; the thread ends when all is done.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.work.notify_one();
+    }
+
+    /// All that waits, up to the size of one commit; `None` at the end.
+    fn take(&self, commit_bytes: u64) -> Option<Vec<Work>> {
+        let mut state = self.lock();
+        while state.work.is_empty() {
+            if state.closed {
+                return None;
+            }
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let (mut taken, mut size) = (Vec::new(), 0);
+        while let Some(work) = state.work.pop_front() {
+            let bytes = match &work {
+                Work::Append(waiting) => cost(&waiting.batch),
+                Work::Rotate(_) => 0,
+            };
+            if !taken.is_empty() && size + bytes > commit_bytes {
+                state.work.push_front(work);
+                break;
+            }
+            size += bytes;
+            state.bytes -= bytes;
+            taken.push(work);
+        }
+        Some(taken)
+    }
+}
+
+/// The intake thread's own state.
+pub(crate) struct IntakeWriter {
+    engine: Arc<Engine>,
+    file: Box<dyn DiskFile>,
+    /// Bytes of the file that are durable.
+    file_bytes: u64,
+    next_seq: u64,
+    /// An earlier write failed in a way that leaves the file unknown.
+    refused: bool,
+    buffer: Vec<u8>,
+}
+
+/// Keep the commit buffer for the next commit unless it grew beyond this.
+const BUFFER_BYTES_KEPT: usize = 2 << 20;
+
+impl IntakeWriter {
+    pub(crate) fn new(engine: Arc<Engine>, file: Box<dyn DiskFile>, file_bytes: u64, next_seq: u64) -> Self {
+        Self { engine, file, file_bytes, next_seq, refused: false, buffer: Vec::new() }
+    }
+
+    /// The thread's body: ends when the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        let engine = Arc::clone(&self.engine);
+        while let Some(taken) = engine.queue.take(engine.limits.commit_bytes) {
+            let mut batches = Vec::with_capacity(taken.len());
+            for work in taken {
+                match work {
+                    Work::Append(waiting) => batches.push(waiting),
+                    Work::Rotate(done) => {
+                        self.commit(std::mem::take(&mut batches));
+                        let outcome = self.rotate();
+                        call(|| done(outcome));
+                    }
+                }
+            }
+            self.commit(batches);
+            if engine.active_cost() >= engine.limits.generation_bytes {
+                // Without space for a new file the old one goes on; `intake_bytes` bounds it.
+                let _ = self.rotate();
+                engine.await_sealer();
+            }
+        }
+    }
+
+    fn commit(&mut self, batches: Vec<Waiting>) {
+        if batches.is_empty() {
+            return;
+        }
+        match self.write(&batches) {
+            Ok(()) => self.acknowledge(batches),
+            Err(error) => {
+                self.engine.counters.failed_commits.fetch_add(1, Ordering::Relaxed);
+                for waiting in batches {
+                    let error = error.clone();
+                    call(|| (waiting.on_durable)(Err(error)));
+                }
+            }
+        }
+    }
+
+    /// Makes the batches durable as one commit.
+    fn write(&mut self, batches: &[Waiting]) -> Result<(), AppendError> {
+        if self.refused {
+            return Err(AppendError::Refused);
+        }
+        self.buffer.clear();
+        self.buffer.shrink_to(BUFFER_BYTES_KEPT);
+        let mut seq = self.next_seq;
+        for waiting in batches {
+            intake::put_frame(&mut self.buffer, &waiting.batch, seq, self.next_seq);
+            seq += waiting.batch.events.len() as u64;
+        }
+        if let Err(error) = self.file.append(&self.buffer) {
+            return Err(self.undo(error));
+        }
+        if let Err(error) = self.file.sync() {
+            // The kernel may have thrown the pages away and forgotten: a second fsync would lie.
+            self.refuse();
+            return Err(AppendError::SyncFailed(Arc::new(error)));
+        }
+        self.file_bytes += self.buffer.len() as u64;
+        self.next_seq = seq;
+        Ok(())
+    }
+
+    /// A full disk can be undone: what was written is cut off again. Anything else cannot.
+    fn undo(&mut self, error: io::Error) -> AppendError {
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        if full && self.file.truncate(self.file_bytes).is_ok() {
+            return AppendError::DiskFull;
+        }
+        self.refuse();
+        AppendError::SyncFailed(Arc::new(error))
+    }
+
+    fn refuse(&mut self) {
+        self.refused = true;
+        self.engine.refused.store(true, Ordering::Release);
+    }
+
+    /// Makes durable batches readable, then answers.
+    fn acknowledge(&mut self, batches: Vec<Waiting>) {
+        let counters = &self.engine.counters;
+        counters.commits.fetch_add(1, Ordering::Relaxed);
+        let (mut events, mut bytes) = (0, 0);
+        let mut seq =
+            self.next_seq - batches.iter().map(|waiting| waiting.batch.events.len() as u64).sum::<u64>();
+        let mut answers = Vec::with_capacity(batches.len());
+        let mut chunks = Vec::with_capacity(batches.len());
+        for Waiting { batch, on_durable } in batches {
+            let count = batch.events.len() as u64;
+            events += count;
+            bytes += batch.events.stored_bytes();
+            answers.push((on_durable, Ack { first: Position::at(seq), count }));
+            chunks.push(Arc::new(Chunk { first_seq: seq, batch }));
+            seq += count;
+        }
+        self.engine.make_readable(chunks, seq);
+        counters.appended_events.fetch_add(events, Ordering::Relaxed);
+        counters.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
+        for (on_durable, ack) in answers {
+            call(|| on_durable(Ok(ack)));
+        }
+        if let Some(on_advance) = &self.engine.on_advance {
+            call(|| on_advance(Position::at(seq)));
+        }
+    }
+
+    /// Starts the next file and memtable and hands the full one to the sealer.
+    fn rotate(&mut self) -> Result<(), SealError> {
+        if self.refused {
+            return Err(SealError::Refused);
+        }
+        if self.engine.active_cost() == 0 {
+            return Ok(());
+        }
+        let name = intake::file_name(self.next_seq);
+        let header = intake::header(self.next_seq);
+        let disk = &self.engine.disk;
+        let create = || {
+            let file = disk.create(&name)?;
+            file.append(&header)?;
+            // The header's bytes become durable with the first commit; the name has to be before it.
+            disk.sync_dir()?;
+            Ok(file)
+        };
+        match create() {
+            Ok(file) => {
+                self.file = file;
+                self.file_bytes = header.len() as u64;
+                self.engine.start_generation(Generation::new(self.next_seq, name));
+                Ok(())
+            }
+            Err(error) => {
+                let error: io::Error = error;
+                // An empty file is ignored at open; without it the name is free for the next try.
+                let _ = disk.remove(&name);
+                Err(SealError::from(error))
+            }
+        }
+    }
+}
+
+/// A callback that panics must not take the intake with it.
+fn call(callback: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(callback)).is_err() {
+        tracing::error!("a callback of the store panicked");
+    }
+}

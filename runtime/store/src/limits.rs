@@ -1,0 +1,47 @@
+//! Owns the bounds of the store. Refuses to know AWS's names for them: the root maps those.
+
+/// Every queue, buffer and file of the store has its bound here. All sizes are bytes.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Batches that wait for the next commit. Beyond it an append is refused ([`crate::AppendError::Full`]).
+    pub queue_bytes: u64,
+    /// The most that one commit writes before its fsync.
+    pub commit_bytes: u64,
+    /// Acknowledged data that is not sealed yet, log and memory alike. Beyond it an append is refused;
+    /// it is reached only while sealing fails (a full disk).
+    pub intake_bytes: u64,
+    /// The memtable is sealed into a segment when it holds this much.
+    pub generation_bytes: u64,
+    /// Memtables that may wait for the sealer before commits wait for it.
+    pub sealing_generations: usize,
+    /// At close, less than this stays in the intake log and is replayed at the next open.
+    pub close_seal_bytes: u64,
+    /// Raw message bytes of one block; one larger message makes one larger block.
+    pub block_bytes: u64,
+    /// Decoded blocks kept for the next reader.
+    pub cache_bytes: u64,
+    /// Decoded blocks one scan may hold open while it merges; beyond it, it decodes again.
+    pub scan_bytes: u64,
+    /// Raw bytes (messages + 26 per event) of one batch.
+    pub batch_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue_bytes: 32 << 20,
+            commit_bytes: 8 << 20,
+            intake_bytes: 256 << 20,
+            generation_bytes: 32 << 20,
+            sealing_generations: 2,
+            close_seal_bytes: 1 << 20,
+            block_bytes: 512 << 10,
+            cache_bytes: 64 << 20,
+            scan_bytes: 64 << 20,
+            batch_bytes: 16 << 20,
+        }
+    }
+}
+
+/// What AWS adds to each message when it counts stored bytes (quotas page of CloudWatch Logs).
+pub const EVENT_OVERHEAD_BYTES: u64 = 26;

@@ -1,0 +1,268 @@
+//! Owns reading in the order of time: a merge over blocks that opens each one only when its time comes.
+//! Refuses to know locks and files; it gets handles.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use crate::block::{Block, BlockHandle, EventRef};
+use crate::error::ReadError;
+use crate::id::{EventId, Position};
+use crate::view::Selection;
+
+/// Which way a scan goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// Oldest first.
+    #[default]
+    Forward,
+    /// Newest first.
+    Backward,
+}
+
+/// What a scan reads.
+#[derive(Clone, Debug)]
+pub struct ScanRequest {
+    /// The groups and streams.
+    pub selection: Selection,
+    /// The oldest timestamp wanted, ms.
+    pub from_ms: i64,
+    /// The newest timestamp wanted, ms, inclusive.
+    pub to_ms: i64,
+    /// Oldest or newest first.
+    pub direction: Direction,
+    /// Go on behind this event (in the direction of the scan); the event itself need not exist.
+    pub after: Option<EventId>,
+    /// Only events that arrived before this; `None` = all that are durable when the scan starts.
+    pub snapshot: Option<Position>,
+}
+
+impl ScanRequest {
+    /// Everything of a selection, oldest first.
+    #[must_use]
+    pub fn all(selection: Selection) -> Self {
+        Self {
+            selection,
+            from_ms: i64::MIN,
+            to_ms: i64::MAX,
+            direction: Direction::Forward,
+            after: None,
+            snapshot: None,
+        }
+    }
+}
+
+/// Rows of one stream that follow each other in the scan.
+#[derive(Clone, Debug)]
+pub struct Run {
+    block: Block,
+    direction: Direction,
+}
+
+impl Run {
+    /// The rows; oldest first, whatever the direction of the scan.
+    #[must_use]
+    pub fn block(&self) -> &Block {
+        &self.block
+    }
+
+    /// The events in the order of the scan.
+    pub fn events(&self) -> impl Iterator<Item = EventRef<'_>> {
+        let last = self.block.len().saturating_sub(1);
+        let backward = self.direction == Direction::Backward;
+        (0..self.block.len()).map(move |row| self.block.event(if backward { last - row } else { row }))
+    }
+}
+
+/// (timestamp, seq) turned so that smaller is earlier in the scan.
+type Key = (i64, u64);
+
+/// Where the merge stands in one block.
+#[derive(Debug)]
+struct Cursor {
+    handle: BlockHandle,
+    /// Dropped when the scan holds too much; loaded again when its turn comes.
+    block: Option<Block>,
+    /// Rows that are left: `start..end` of the block.
+    start: usize,
+    end: usize,
+}
+
+/// A merge in time order over blocks; yields runs. After an error it goes on without the damaged block.
+#[derive(Debug)]
+pub struct Scan {
+    direction: Direction,
+    after: Option<Key>,
+    /// Not opened yet, in the order of their first key.
+    waiting: VecDeque<(Key, BlockHandle)>,
+    open: BinaryHeap<Reverse<(Key, usize)>>,
+    cursors: Vec<Option<Cursor>>,
+    free: Vec<usize>,
+    held_bytes: u64,
+    held_bytes_max: u64,
+}
+
+impl Scan {
+    pub(crate) fn new(request: &ScanRequest, handles: Vec<BlockHandle>, held_bytes_max: u64) -> Self {
+        let direction = request.direction;
+        let after = request.after.map(|id| key(direction, id.timestamp_ms, id.position.seq));
+        let mut waiting: Vec<(Key, BlockHandle)> = handles
+            .into_iter()
+            .filter(|handle| after.is_none_or(|after| last_key(direction, handle) > after))
+            .map(|handle| (first_key(direction, &handle), handle))
+            .collect();
+        waiting.sort_by_key(|(key, _)| *key);
+        Self {
+            direction,
+            after,
+            waiting: waiting.into(),
+            open: BinaryHeap::new(),
+            cursors: Vec::new(),
+            free: Vec::new(),
+            held_bytes: 0,
+            held_bytes_max,
+        }
+    }
+
+    fn key_at(&self, block: &Block, row: usize) -> Key {
+        key(self.direction, block.timestamps()[row], block.seqs()[row])
+    }
+
+    /// Loads a block and puts its first row into the merge.
+    fn open_block(&mut self, handle: BlockHandle) -> Result<(), ReadError> {
+        let block = handle.load()?;
+        let (mut start, mut end) = (0, block.len());
+        if let Some(after) = self.after {
+            match self.direction {
+                Direction::Forward => start = self.first_row(&block, 0..end, |key| key > after),
+                Direction::Backward => end = self.first_row(&block, 0..end, |key| key <= after),
+            }
+        }
+        if start < end {
+            self.held_bytes += handle.meta.raw_bytes;
+            let cursor = Cursor { handle, block: Some(block), start, end };
+            let slot = self.free.pop().unwrap_or_else(|| {
+                self.cursors.push(None);
+                self.cursors.len() - 1
+            });
+            self.push(slot, cursor);
+        }
+        Ok(())
+    }
+
+    /// The first row in the range (rows in time order) for which the test holds; the test is false, then true.
+    fn first_row(&self, block: &Block, rows: std::ops::Range<usize>, test: impl Fn(Key) -> bool) -> usize {
+        let (mut low, mut high) = (rows.start, rows.end);
+        while low < high {
+            let middle = low.midpoint(high);
+            if test(self.key_at(block, middle)) { high = middle } else { low = middle + 1 }
+        }
+        low
+    }
+
+    fn push(&mut self, slot: usize, mut cursor: Cursor) {
+        let row = match self.direction {
+            Direction::Forward => cursor.start,
+            Direction::Backward => cursor.end - 1,
+        };
+        if let Some(block) = &cursor.block {
+            self.open.push(Reverse((self.key_at(block, row), slot)));
+        }
+        if self.held_bytes > self.held_bytes_max {
+            cursor.block = None;
+            self.held_bytes -= cursor.handle.meta.raw_bytes;
+        }
+        self.cursors[slot] = Some(cursor);
+    }
+
+    /// Opens the blocks whose first key is not behind the next row of the merge.
+    fn open_due(&mut self) -> Result<(), ReadError> {
+        loop {
+            let next = self.open.peek().map(|Reverse((key, _))| *key);
+            let due = self.waiting.front().is_some_and(|(key, _)| next.is_none_or(|next| *key <= next));
+            if !due {
+                return Ok(());
+            }
+            if let Some((_, handle)) = self.waiting.pop_front() {
+                self.open_block(handle)?;
+            }
+        }
+    }
+
+    /// The next run: the rows of the earliest block up to the next row of any other.
+    fn step(&mut self) -> Result<Option<Run>, ReadError> {
+        self.open_due()?;
+        let Some(Reverse((_, slot))) = self.open.pop() else { return Ok(None) };
+        let Some(mut cursor) = self.cursors[slot].take() else { return Ok(None) };
+        let block = match cursor.block.take() {
+            Some(block) => block,
+            None => match cursor.handle.load() {
+                Ok(block) => {
+                    self.held_bytes += cursor.handle.meta.raw_bytes;
+                    block
+                }
+                Err(error) => {
+                    self.free.push(slot);
+                    return Err(error);
+                }
+            },
+        };
+        let rival = self.open.peek().map(|Reverse((key, _))| *key);
+        let waiting = self.waiting.front().map(|(key, _)| *key);
+        let bound = rival.into_iter().chain(waiting).min();
+        let rows = match (self.direction, bound) {
+            (_, None) => cursor.start..cursor.end,
+            (Direction::Forward, Some(bound)) => {
+                cursor.start..self.first_row(&block, cursor.start..cursor.end, |key| key > bound)
+            }
+            (Direction::Backward, Some(bound)) => {
+                self.first_row(&block, cursor.start..cursor.end, |key| key <= bound)..cursor.end
+            }
+        };
+        let run = Run { block: block.slice(rows.clone()), direction: self.direction };
+        match self.direction {
+            Direction::Forward => cursor.start = rows.end,
+            Direction::Backward => cursor.end = rows.start,
+        }
+        if cursor.start < cursor.end {
+            cursor.block = Some(block);
+            self.push(slot, cursor);
+        } else {
+            self.held_bytes -= cursor.handle.meta.raw_bytes;
+            self.free.push(slot);
+        }
+        Ok(Some(run))
+    }
+}
+
+impl Iterator for Scan {
+    type Item = Result<Run, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step().transpose()
+    }
+}
+
+fn key(direction: Direction, timestamp: i64, seq: u64) -> Key {
+    match direction {
+        Direction::Forward => (timestamp, seq),
+        Direction::Backward => (!timestamp, !seq),
+    }
+}
+
+/// Not behind the first row of the block.
+fn first_key(direction: Direction, handle: &BlockHandle) -> Key {
+    let meta = &handle.meta;
+    match direction {
+        Direction::Forward => key(direction, meta.min_ms.max(handle.clip.from_ms), meta.min_seq),
+        Direction::Backward => key(direction, meta.max_ms.min(handle.clip.to_ms), meta.max_seq),
+    }
+}
+
+/// Not before the last row of the block.
+fn last_key(direction: Direction, handle: &BlockHandle) -> Key {
+    let meta = &handle.meta;
+    match direction {
+        Direction::Forward => key(direction, meta.max_ms, meta.max_seq),
+        Direction::Backward => key(direction, meta.min_ms, meta.min_seq),
+    }
+}

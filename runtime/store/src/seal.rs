@@ -1,0 +1,93 @@
+//! Owns turning memtables into segments: write, fsync, publish, swap, then remove the intake file.
+//! Refuses to decide when: the intake thread, `seal_now` and `close` do.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::error::SealError;
+use crate::id::Position;
+use crate::manifest::Change;
+use crate::memtable::Generation;
+use crate::segment::block::Encoder;
+use crate::segment::write::{Finished, Writer};
+use crate::segment::{Segment, layout};
+
+/// How long the sealer waits after a failure before it writes a fresh file again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The sealer thread's body.
+pub(crate) fn run(engine: &Engine) {
+    let mut retry = None;
+    while engine.await_work(retry) {
+        let outcome = engine.seal_waiting().and_then(|()| engine.reclaim().map(|_| ()));
+        retry = outcome.is_err().then_some(RETRY);
+        if let Err(error) = outcome {
+            tracing::error!(%error, "sealing failed; it will be tried again with a new file");
+        }
+    }
+}
+
+impl Engine {
+    /// Seals every memtable that waits.
+    pub(crate) fn seal_waiting(&self) -> Result<(), SealError> {
+        let _maintenance = self.maintain();
+        loop {
+            let Some(generation) = self.view().sealing.front().cloned() else { return Ok(()) };
+            let outcome = self.seal(&generation);
+            if outcome.is_err() {
+                self.counters.failed_seals.fetch_add(1, Ordering::Relaxed);
+            }
+            let waiting = self.view().sealing.len();
+            self.sealer_progress(waiting, outcome.is_err());
+            outcome?;
+        }
+    }
+
+    fn seal(&self, generation: &Arc<Generation>) -> Result<(), SealError> {
+        let finished = self.write_generation(generation)?;
+        let mut change = Change { sealed: Some(Position::at(generation.end_seq)), ..Change::default() };
+        change.new.extend(finished.iter().map(|finished| finished.record.clone()));
+        self.manifest.publish(change)?;
+        let segment = finished.map(|finished| self.opened(finished));
+        {
+            let mut view = self.view_mut();
+            // Invariant: only this function, under the maintenance lock, takes from the front.
+            view.sealing.pop_front();
+            if let Some(segment) = segment {
+                view.segments.insert((segment.record.first_seq, segment.record.id), segment);
+                self.counters.sealed_segments.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        for file in &generation.files {
+            // What stays is below the sealed position and removed at the next open.
+            let _ = self.disk.remove(file);
+        }
+        Ok(())
+    }
+
+    fn write_generation(&self, generation: &Generation) -> Result<Option<Finished>, SealError> {
+        let streams = self.view().live_streams(generation);
+        let mut writer = Writer::new(self.new_segment_id());
+        let mut encoder = Encoder::new()?;
+        for stream in &streams {
+            writer.add_stream(&mut encoder, stream, self.limits.block_bytes)?;
+        }
+        let finished = writer.finish(generation.first_seq, generation.end_seq)?;
+        if let Some(finished) = &finished {
+            self.store_segment(finished)?;
+        }
+        Ok(finished)
+    }
+
+    /// Makes a segment file durable.
+    pub(crate) fn store_segment(&self, finished: &Finished) -> Result<(), SealError> {
+        Ok(self.blobs.put_durable(&layout::file_name(finished.record.id), &finished.bytes)?)
+    }
+
+    /// A segment that was just written, open for reading.
+    pub(crate) fn opened(&self, finished: Finished) -> Arc<Segment> {
+        Arc::new(Segment::new(finished.record, finished.entries, &self.blobs, &self.cache))
+    }
+}

@@ -1,0 +1,266 @@
+//! Owns what is readable now: the active memtable, those waiting for the sealer, the open segments, and what
+//! of them is hidden (deleted groups and streams, swept times). Refuses to know threads and the disk.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use crate::block::{BlockHandle, BlockMeta, Clip, Source};
+use crate::id::{GroupId, SegmentId, StreamId};
+use crate::manifest::Swept;
+use crate::memtable::{Chunk, Chunks, Generation};
+use crate::segment::layout::Entry;
+use crate::segment::{Segment, write::StreamChunks};
+use crate::stats::Stats;
+
+/// Which events a reader asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// The groups.
+    pub groups: Vec<GroupId>,
+    /// Only these streams of them; `None` = all.
+    pub streams: Option<Vec<StreamId>>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Hidden {
+    pub(crate) groups: HashSet<GroupId>,
+    pub(crate) streams: HashSet<StreamId>,
+    /// Marks by group, the earliest first, none covering another.
+    pub(crate) swept: HashMap<GroupId, Vec<Swept>>,
+}
+
+impl Hidden {
+    pub(crate) fn is_deleted(&self, group: GroupId, stream: StreamId) -> bool {
+        self.groups.contains(&group) || self.streams.contains(&stream)
+    }
+
+    pub(crate) fn marks(&self, group: GroupId) -> &[Swept] {
+        self.swept.get(&group).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether nothing of a block with these bounds can be seen.
+    pub(crate) fn is_dead(&self, meta: &BlockMeta) -> bool {
+        self.is_deleted(meta.group, meta.stream)
+            || self
+                .marks(meta.group)
+                .iter()
+                .any(|mark| meta.max_ms < mark.before_ms && meta.max_seq < mark.upto_seq)
+    }
+}
+
+/// A new mark replaces those it covers.
+pub(crate) fn add_mark(marks: &mut Vec<Swept>, new: Swept) {
+    marks.retain(|mark| mark.before_ms > new.before_ms || mark.upto_seq > new.upto_seq);
+    marks.push(new);
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    pub(crate) active: Generation,
+    /// Oldest first.
+    pub(crate) sealing: VecDeque<Arc<Generation>>,
+    /// By the start of their seq range; the ranges do not overlap.
+    pub(crate) segments: BTreeMap<(u64, SegmentId), Arc<Segment>>,
+    pub(crate) hidden: Hidden,
+    pub(crate) stats: Stats,
+}
+
+/// One stretch of the order of arrival, as `follow` walks it.
+pub(crate) enum Stretch {
+    Memory { chunks: Chunks, end_seq: u64 },
+    Sealed { blocks: Vec<BlockHandle>, end_seq: u64 },
+}
+
+impl View {
+    pub(crate) fn generations(&self) -> impl Iterator<Item = &Generation> {
+        self.sealing.iter().map(Arc::as_ref).chain(std::iter::once(&self.active))
+    }
+
+    /// Makes a durable batch readable.
+    pub(crate) fn insert(&mut self, chunk: Arc<Chunk>) {
+        if !self.hidden.is_deleted(chunk.batch.group, chunk.batch.stream) {
+            self.stats.add(&chunk_meta(&chunk), chunk.batch.ingestion_ms);
+        }
+        self.active.insert(chunk);
+    }
+
+    /// The blocks that may hold matching events, in no order.
+    pub(crate) fn handles(&self, selection: &Selection, clip: &Clip, block_bytes: u64) -> Vec<BlockHandle> {
+        let mut found = Vec::new();
+        let mut groups = selection.groups.clone();
+        groups.sort_unstable();
+        groups.dedup();
+        let streams = selection.streams.clone().map(|mut streams| {
+            streams.sort_unstable();
+            streams.dedup();
+            streams
+        });
+        for &group in groups.iter().filter(|group| !self.hidden.groups.contains(group)) {
+            let clip = Clip { swept: self.hidden.marks(group).to_vec(), ..clip.clone() };
+            let mut add = |stream: Option<StreamId>| {
+                for segment in self.segments.values() {
+                    self.add_sealed(&mut found, segment, (group, stream), &clip);
+                }
+                for generation in self.generations() {
+                    self.add_memory(&mut found, generation, (group, stream), &clip, block_bytes);
+                }
+            };
+            match &streams {
+                None => add(None),
+                Some(streams) => streams.iter().for_each(|&stream| add(Some(stream))),
+            }
+        }
+        found
+    }
+
+    fn add_sealed(
+        &self,
+        found: &mut Vec<BlockHandle>,
+        segment: &Arc<Segment>,
+        (group, stream): (GroupId, Option<StreamId>),
+        clip: &Clip,
+    ) {
+        let record = &segment.record;
+        if record.max_ms < clip.from_ms || record.min_ms > clip.to_ms || record.first_seq >= clip.upto_seq {
+            return;
+        }
+        for index in segment.entries_of(group, stream) {
+            let meta = segment.entries[index].meta;
+            let outside =
+                meta.max_ms < clip.from_ms || meta.min_ms > clip.to_ms || meta.min_seq >= clip.upto_seq;
+            if !outside && !self.hidden.is_dead(&meta) {
+                let source = Source::Sealed { segment: Arc::clone(segment), index };
+                found.push(BlockHandle { meta, source, clip: clip.clone() });
+            }
+        }
+    }
+
+    fn add_memory(
+        &self,
+        found: &mut Vec<BlockHandle>,
+        generation: &Generation,
+        (group, stream): (GroupId, Option<StreamId>),
+        clip: &Clip,
+        block_bytes: u64,
+    ) {
+        let (low, high) = match stream {
+            Some(stream) => (stream, stream),
+            None => (StreamId(0), StreamId(u64::MAX)),
+        };
+        for (&(group, stream), chunks) in generation.streams.range((group, low)..=(group, high)) {
+            if self.hidden.streams.contains(&stream) {
+                continue;
+            }
+            let (mut taken, mut size) = (Vec::new(), 0);
+            let mut flush = |taken: &mut Chunks| {
+                if !taken.is_empty() {
+                    found.push(BlockHandle::of_chunks(group, stream, std::mem::take(taken), clip.clone()));
+                }
+            };
+            for chunk in chunks {
+                let outside = chunk.max_ms() < clip.from_ms || chunk.min_ms() > clip.to_ms;
+                if outside || chunk.first_seq >= clip.upto_seq {
+                    continue;
+                }
+                let bytes = chunk.batch.events.text.len() as u64;
+                if size + bytes > block_bytes {
+                    flush(&mut taken);
+                    size = 0;
+                }
+                size += bytes;
+                taken.push(Arc::clone(chunk));
+            }
+            flush(&mut taken);
+        }
+    }
+
+    /// The stretch of the order of arrival that holds `seq`, or the next one behind it.
+    /// From memory at most `bytes` (and one batch more) are taken, so that the lock is held shortly.
+    pub(crate) fn stretch(&self, seq: u64, to_seq: u64, bytes: u64) -> Option<Stretch> {
+        let around = self.segments.range(..=(seq, SegmentId(u64::MAX))).next_back();
+        let behind = || self.segments.range((seq, SegmentId(u64::MAX))..).next();
+        let holds = |found: &(_, &Arc<Segment>)| found.1.record.end_seq > seq;
+        let sealed = around.filter(holds).or_else(behind).map(|(_, segment)| segment);
+        let memory = self.generations().find(|generation| generation.end_seq > seq && !generation.is_empty());
+        let first =
+            |generation: &&Generation| sealed.is_none_or(|it| generation.first_seq < it.record.first_seq);
+        if let Some(generation) = memory.filter(first) {
+            return Some(memory_stretch(generation, seq, to_seq, bytes));
+        }
+        let segment = sealed?;
+        let wanted = |entry: &Entry| entry.meta.max_seq >= seq && entry.meta.min_seq < to_seq;
+        let mut blocks = Vec::new();
+        for (index, entry) in segment.entries.iter().enumerate() {
+            if wanted(entry) && !self.hidden.is_dead(&entry.meta) {
+                let source = Source::Sealed { segment: Arc::clone(segment), index };
+                let clip = Clip::everything(self.hidden.marks(entry.meta.group).to_vec());
+                blocks.push(BlockHandle { meta: entry.meta, source, clip });
+            }
+        }
+        Some(Stretch::Sealed { blocks, end_seq: segment.record.end_seq })
+    }
+
+    /// What of a memtable goes into a segment.
+    pub(crate) fn live_streams(&self, generation: &Generation) -> Vec<StreamChunks> {
+        let live =
+            generation.streams.iter().filter(|((group, stream), _)| !self.hidden.is_deleted(*group, *stream));
+        live.map(|(&(group, stream), chunks)| StreamChunks {
+            group,
+            stream,
+            chunks: chunks.clone(),
+            swept: self.hidden.marks(group).to_vec(),
+        })
+        .collect()
+    }
+
+    /// Counts everything that can be seen anew.
+    pub(crate) fn rebuild_stats(&mut self) {
+        let mut stats = Stats::default();
+        let mut add = |meta: &BlockMeta, ingestion: i64| {
+            if self.hidden.is_dead(meta) {
+                return;
+            }
+            let marks = self.hidden.marks(meta.group).iter().filter(|mark| meta.min_seq < mark.upto_seq);
+            let min_ms = marks.map(|mark| mark.before_ms).fold(meta.min_ms, i64::max).min(meta.max_ms);
+            stats.add(&BlockMeta { min_ms, ..*meta }, ingestion);
+        };
+        for segment in self.segments.values() {
+            segment.entries.iter().for_each(|entry| add(&entry.meta, entry.max_ingestion_ms));
+        }
+        for generation in self.generations() {
+            generation.chunks.iter().for_each(|chunk| add(&chunk_meta(chunk), chunk.batch.ingestion_ms));
+        }
+        self.stats = stats;
+    }
+}
+
+fn memory_stretch(generation: &Generation, seq: u64, to_seq: u64, bytes: u64) -> Stretch {
+    let mut chunks = Vec::new();
+    let (mut size, mut end_seq) = (0, generation.end_seq);
+    for chunk in generation.since(seq) {
+        if chunk.first_seq >= to_seq {
+            break;
+        }
+        if size >= bytes {
+            end_seq = chunk.first_seq;
+            break;
+        }
+        size += chunk.cost();
+        chunks.push(Arc::clone(chunk));
+    }
+    Stretch::Memory { chunks, end_seq }
+}
+
+/// The bounds of one batch.
+pub(crate) fn chunk_meta(chunk: &Chunk) -> BlockMeta {
+    BlockMeta {
+        group: chunk.batch.group,
+        stream: chunk.batch.stream,
+        min_ms: chunk.min_ms(),
+        max_ms: chunk.max_ms(),
+        min_seq: chunk.first_seq,
+        max_seq: chunk.end_seq().saturating_sub(1),
+        events: chunk.batch.events.len() as u64,
+        raw_bytes: chunk.batch.events.text.len() as u64,
+    }
+}
