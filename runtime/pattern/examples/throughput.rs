@@ -120,10 +120,11 @@ fn main() {
         "{ $.status >= 500 }",
         "{ $.status = 503 && $.method = POST }",
         "{ $.client.ip = \"10.3.*\" }",
-        "{ $.path = /x || $.path = y }".replace("/x", "x").as_str(),
+        "{ $.path = x || $.method = PUT }",
         "{ $.latency_ms > 890 && $.status = 200 }",
         "{ $.missing IS TRUE }",
         "{ $.tags[*] = eu }",
+        "{ $.path = a1 || $.path = b2 || $.path = c3 || $.path = d4 || $.path = e5 || $.path = f6 || $.path = g7 }",
     ] {
         run(pattern, &json);
     }

@@ -2,15 +2,20 @@
 //! JSON tape, the fields, whether anything can be escaped. Refuses to know any pattern.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::columns::{Field, Fields};
 use crate::json::{Tape, Value, scan_object};
+
+const ABSENT: u8 = 1;
+const PRESENT: u8 = 2;
 
 /// A message and what has been learnt about it. Everything is found out on first use and kept.
 #[derive(Debug)]
 pub struct Document<'t> {
     text: &'t str,
-    backslash: OnceLock<bool>,
+    /// 0 until looked for, then `ABSENT` or `PRESENT`; threads that race find the same.
+    backslash: AtomicU8,
     tape: OnceLock<Option<Tape>>,
     fields: OnceLock<Vec<Field<'t>>>,
 }
@@ -18,7 +23,7 @@ pub struct Document<'t> {
 impl<'t> Document<'t> {
     /// Wraps a message. Costs nothing: no parsing happens before a pattern needs it.
     pub fn new(text: &'t str) -> Self {
-        Document { text, backslash: OnceLock::new(), tape: OnceLock::new(), fields: OnceLock::new() }
+        Document { text, backslash: AtomicU8::new(0), tape: OnceLock::new(), fields: OnceLock::new() }
     }
 
     /// The message as it was given.
@@ -41,7 +46,14 @@ impl<'t> Document<'t> {
     }
 
     pub(crate) fn has_backslash(&self) -> bool {
-        *self.backslash.get_or_init(|| memchr::memchr(b'\\', self.text.as_bytes()).is_some())
+        match self.backslash.load(Ordering::Relaxed) {
+            0 => {
+                let found = memchr::memchr(b'\\', self.text.as_bytes()).is_some();
+                self.backslash.store(if found { PRESENT } else { ABSENT }, Ordering::Relaxed);
+                found
+            }
+            known => known == PRESENT,
+        }
     }
 
     pub(crate) fn fields(&self) -> &[Field<'t>] {

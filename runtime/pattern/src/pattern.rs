@@ -147,6 +147,17 @@ impl Pattern {
         self.inner.matcher.guests()
     }
 
+    /// The selectors of a JSON pattern as spelled in it, in the order of the text; empty for
+    /// other kinds. They are all that the native part of the pattern reads of a message.
+    pub fn selectors(&self) -> Vec<&str> {
+        match &self.inner.matcher {
+            Matcher::Json(json) => {
+                json.conditions.iter().map(|condition| condition.selector.spelling()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// What TestMetricFilter shows as `extractedValues` of a matching message, in the order of
     /// the pattern: selectors as spelled in the pattern, `$name` and `$1` for fields of a line,
     /// nothing for text. Only meaningful for a message that matches.

@@ -52,9 +52,48 @@ pub(crate) fn unit(rest: &str) -> &str {
     }
 }
 
+/// The word of `known` that `found` is a slip of: equal but for case, or one or two edits away.
+pub(crate) fn nearest(found: &str, known: &[&'static str]) -> Option<&'static str> {
+    let upper = found.to_ascii_uppercase();
+    let near = |word: &&'static str| (distance(&upper, word), *word);
+    let (edits, word) = known.iter().map(near).min()?;
+    (edits <= 2 && edits < word.len() / 2 + 1 && !found.is_empty()).then_some(word)
+}
+
+/// Edits (insert, delete, replace) from one word to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slip_is_one_or_two_edits() {
+        let words = ["NULL", "TRUE", "FALSE"];
+        for (found, expected) in [
+            ("null", Some("NULL")),
+            ("NUL", Some("NULL")),
+            ("Ture", Some("TRUE")),
+            ("EMPTY", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(found, &words), expected, "{found}");
+        }
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
 
     #[test]
     fn the_table_is_sorted_for_the_search() {

@@ -85,6 +85,7 @@ fn check_facts(case: &Value, pattern: &Pattern) {
         ("literals", pattern.required_literals()),
         ("unless_escaped", pattern.required_literals_unless_escaped()),
         ("asks", pattern.guests()),
+        ("selectors", &pattern.selectors().iter().map(ToString::to_string).collect::<Vec<_>>()),
     ] {
         if !case[field].is_null() {
             assert_eq!(found, strings(&case[field]), "{name}: {field}");

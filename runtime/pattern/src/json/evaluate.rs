@@ -10,10 +10,7 @@ use crate::guests::Guests;
 
 impl JsonPattern {
     pub(crate) fn matches(&self, document: &Document<'_>, guests: &mut dyn Guests) -> bool {
-        if self.guests.is_empty() && !self.prefilter.may_match(document) {
-            return false;
-        }
-        self.holds(&self.expression, document, guests)
+        self.prefilter.may_match(document) && self.holds(&self.expression, document, guests)
     }
 
     fn holds(&self, part: &Expression, document: &Document<'_>, guests: &mut dyn Guests) -> bool {

@@ -148,11 +148,11 @@ impl Parser<'_, '_, '_> {
             ("NOT", "EXISTS") => Ok(Test::NotExists),
             ("IS", other) => {
                 let error = object.fail("NULL, TRUE or FALSE after IS");
-                let upper = other.to_ascii_uppercase();
-                Err(match upper.as_str() {
-                    "NULL" | "TRUE" | "FALSE" => error.suggest(format!("IS {upper}")),
-                    "NOT" => error.suggest("= *"),
-                    _ => error,
+                let near = wording::nearest(other, &["NULL", "TRUE", "FALSE"]);
+                Err(match near {
+                    _ if other.eq_ignore_ascii_case("NOT") => error.suggest("= *"),
+                    Some(word) => error.suggest(format!("IS {word}")),
+                    None => error,
                 })
             }
             ("NOT", _) => Err(object.fail("EXISTS after NOT").suggest("NOT EXISTS")),

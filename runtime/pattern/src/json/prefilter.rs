@@ -23,12 +23,12 @@ enum Need {
     Any(Vec<Need>),
 }
 
-/// Some member of this name has a value that passes the test.
+/// Some member of this name has a value that passes one of the tests.
 #[derive(Debug, Clone)]
 struct Member {
     /// The name in its quotes.
     name: Finder<'static>,
-    test: Test,
+    tests: Vec<Test>,
 }
 
 /// The compiled check of one pattern.
@@ -62,6 +62,18 @@ impl Need {
         }
     }
 
+    /// The member that one condition is about, its literal aside.
+    fn member(&self) -> Option<&Member> {
+        match self {
+            Need::Member(member) => Some(member),
+            Need::All(parts) => match &parts[..] {
+                [Need::Has(_), Need::Member(member)] => Some(member),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     fn met(&self, text: &str) -> bool {
         match self {
             Need::Nothing => true,
@@ -74,6 +86,10 @@ impl Need {
 }
 
 impl Member {
+    fn same_name(&self, other: &Member) -> bool {
+        self.name.needle() == other.name.needle()
+    }
+
     fn occurs(&self, text: &str) -> bool {
         let width = self.name.needle().len();
         self.name.find_iter(text.as_bytes()).any(|at| self.accepts(&text[at + width..]))
@@ -85,19 +101,28 @@ impl Member {
         let value = value.trim_start_matches(is_blank);
         if let Some(string) = value.strip_prefix('"') {
             let Some(end) = memchr::memchr(b'"', string.as_bytes()) else { return false };
-            return matches!(&self.test, Test::Compare(comparison) if comparison.accepts(&string[..end]));
+            return self.tests.iter().any(|test| accepts_string(test, &string[..end]));
         }
         // A quote ends the word too: in text that is no JSON, no stretch is read twice that way.
         let ends = |c: char| is_blank(c) || matches!(c, ',' | '}' | ']' | '"');
         let word = &value[..value.find(ends).unwrap_or(value.len())];
-        match &self.test {
-            Test::IsNull => word == "null",
-            Test::IsTrue => word == "true",
-            Test::IsFalse => word == "false",
-            Test::Compare(comparison) if word == "null" => comparison.accepts_null(),
-            Test::Compare(comparison) => !word.starts_with(['{', '[']) && comparison.accepts(word),
-            Test::NotExists => true,
-        }
+        self.tests.iter().any(|test| accepts_word(test, word))
+    }
+}
+
+fn accepts_string(test: &Test, text: &str) -> bool {
+    matches!(test, Test::Compare(comparison) if comparison.accepts(text))
+}
+
+/// Asks about a value that is not a string: a number or a word, else the start of a container.
+fn accepts_word(test: &Test, word: &str) -> bool {
+    match test {
+        Test::IsNull => word == "null",
+        Test::IsTrue => word == "true",
+        Test::IsFalse => word == "false",
+        Test::Compare(comparison) if word == "null" => comparison.accepts_null(),
+        Test::Compare(comparison) => !word.starts_with(['{', '[']) && comparison.accepts(word),
+        Test::NotExists => true,
     }
 }
 
@@ -112,11 +137,7 @@ fn need(part: &Expression, conditions: &[Condition]) -> Need {
         Expression::All(parts) => all(parts.iter().map(|part| need(part, conditions))),
         Expression::Any(parts) => {
             let needs: Vec<Need> = parts.iter().map(|part| need(part, conditions)).collect();
-            if needs.iter().any(|need| matches!(need, Need::Nothing)) {
-                Need::Nothing
-            } else {
-                Need::Any(needs)
-            }
+            if needs.iter().any(|need| matches!(need, Need::Nothing)) { Need::Nothing } else { any(needs) }
         }
     }
 }
@@ -130,12 +151,31 @@ fn need_of(condition: &Condition) -> Need {
     let name = match (condition.name_literal(), condition.selector.ends_with_name()) {
         (Some(name), true) => {
             let name = Finder::new(&name).into_owned();
-            Some(Need::Member(Box::new(Member { name, test: condition.test.clone() })))
+            Some(Need::Member(Box::new(Member { name, tests: vec![condition.test.clone()] })))
         }
         (Some(name), false) => Some(has(&name)),
         (None, _) => None,
     };
     all(value.into_iter().chain(name))
+}
+
+/// Alternatives about the same member become one search with several tests: the common form
+/// `$.eventName = A || $.eventName = B || ...`.
+fn any(needs: Vec<Need>) -> Need {
+    let mut joined: Vec<Need> = Vec::with_capacity(needs.len());
+    for need in needs {
+        let same =
+            |other: &Need| matches!((other.member(), need.member()), (Some(a), Some(b)) if a.same_name(b));
+        match (joined.iter_mut().find(|other| same(other)), need.member()) {
+            (Some(other), Some(member)) => {
+                let tests = other.member().map(|other| &other.tests).into_iter().flatten();
+                let tests = tests.chain(&member.tests).cloned().collect();
+                *other = Need::Member(Box::new(Member { name: member.name.clone(), tests }));
+            }
+            _ => joined.push(need),
+        }
+    }
+    if joined.len() == 1 { joined.remove(0) } else { Need::Any(joined) }
 }
 
 fn all(needs: impl Iterator<Item = Need>) -> Need {
