@@ -4,39 +4,14 @@
 // The whole file is tests.
 #![allow(clippy::unwrap_used)]
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod python;
 
 use serde_json::{Value, json};
 use wire::shape::{cloudwatch, lambda, logs, sns};
 
-/// `LOGBOOM_PYTHON`, or the repository's `.venv`.
-fn python(room: &Path) -> Option<(PathBuf, bool)> {
-    if let Some(python) = std::env::var_os("LOGBOOM_PYTHON") {
-        return Some((python.into(), true));
-    }
-    let python = room.join("../../.venv/bin/python");
-    python.exists().then_some((python, false))
-}
-
 #[test]
 fn generated_files_are_fresh() {
-    let room = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let skipped = |why: &str| {
-        // Past the test harness, which swallows what tests print.
-        let _ = writeln!(std::io::stderr(), "\n*** SKIPPED: are the generated AWS shapes fresh? {why} ***\n");
-    };
-    let Some((python, demanded)) = python(room) else {
-        return skipped("No .venv and no LOGBOOM_PYTHON with botocore.");
-    };
-    let done = Command::new(&python).arg(room.join("codegen/generate.py")).arg("--check").output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    match done.status.code() {
-        Some(0) => {}
-        Some(2) if !demanded => skipped(&said),
-        _ => panic!("run runtime/wire/codegen/generate.py and commit: {said}"),
-    }
+    python::run("codegen/generate.py", &["--check"], "", "are the generated AWS shapes fresh?");
 }
 
 fn same<T: serde::de::DeserializeOwned + serde::Serialize>(value: &Value) {
@@ -55,9 +30,8 @@ fn types_keep_wire_names_and_leave_absent_members_out() {
         "AlarmName": "a", "EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold", "Threshold": 5.0,
         "OKActions": [], "AlarmActions": ["arn"], "Dimensions": [{"Name": "n", "Value": "v"}],
     }));
-    same::<sns::PublishInput>(
-        &json!({"Message": "m", "MessageAttributes": {"a": {"DataType": "Binary", "BinaryValue": "AAE="}}}),
-    );
+    let attributes = json!({"a": {"DataType": "Binary", "BinaryValue": "AAE="}});
+    same::<sns::PublishInput>(&json!({"Message": "m", "MessageAttributes": attributes}));
     same::<lambda::FunctionConfiguration>(
         &json!({"FunctionName": "f", "CodeSha256": "x", "KMSKeyArn": "k", "MemorySize": 128}),
     );
