@@ -1,0 +1,219 @@
+//! Owns what a metric filter publishes: which points come out of the values it took from the events of a minute, and
+//! when its default value counts. Refuses to match patterns: values come in extracted.
+
+use crate::distribution::Distribution;
+use crate::fault::Fault;
+use crate::name::{Dimension, Metric};
+use crate::point::{EventReference, Point, PointKey, Tier};
+use crate::unit::Unit;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The most dimensions a metric transformation may have.
+pub const DIMENSIONS_MAX: usize = 3;
+
+/// The transformation of a metric filter, as far as publication needs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transformation {
+    /// Namespace of the metric.
+    pub namespace: String,
+    /// Name of the metric.
+    pub name: String,
+    /// Unit of its points.
+    #[serde(default)]
+    pub unit: Unit,
+    /// Published for a minute in which events arrived and none matched. Not together with dimensions.
+    #[serde(default)]
+    pub default_value: Option<f64>,
+    /// Names of the dimensions its matches carry.
+    #[serde(default)]
+    pub dimensions: Vec<String>,
+}
+
+impl Transformation {
+    /// Checks what PutMetricFilter must refuse beyond lengths and patterns.
+    pub fn check(&self) -> Result<(), Fault> {
+        if self.dimensions.len() > DIMENSIONS_MAX {
+            return Err(Fault::value(format!(
+                "A metric transformation has at most {DIMENSIONS_MAX} dimensions."
+            )));
+        }
+        if self.default_value.is_some() && !self.dimensions.is_empty() {
+            return Err(Fault::combination(
+                "A metric transformation has either a default value or dimensions.",
+            ));
+        }
+        if let Some(value) = self.default_value {
+            crate::number::accept(value, "defaultValue")?;
+        }
+        Ok(())
+    }
+}
+
+/// What a filter took from one matching event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Match {
+    /// The value, `None` if the event had none or it was no number: nothing is published for it.
+    pub value: Option<f64>,
+    /// The values of the transformation's dimensions; an event that lacks one publishes nothing and is not given
+    /// here with fewer.
+    pub dimensions: Vec<Dimension>,
+    /// The event; its timestamp says which minute it belongs to.
+    pub event: EventReference,
+}
+
+/// A point to merge into the series of a metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Publication {
+    /// Of which metric.
+    pub metric: Metric,
+    /// Minute and unit.
+    pub key: PointKey,
+    /// The values with their events.
+    pub point: Point,
+}
+
+/// The minutes of a filter that are not closed: kept with its cursor, in the same transaction as the points.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Start of the minute; did an event match?
+    minutes: BTreeMap<i64, bool>,
+}
+
+/// Points for the matches of a batch of events: one for each minute and dimension set.
+pub fn publish(of: &Transformation, matches: &[Match], now_ms: i64) -> Vec<Publication> {
+    let mut groups: BTreeMap<(Metric, PointKey), Vec<(f64, &EventReference)>> = BTreeMap::new();
+    for one in matches {
+        let Some(value) = one.value.and_then(|value| crate::number::accept(value, "metricValue").ok()) else {
+            continue;
+        };
+        // A dimension value CloudWatch would not take (empty, too long) publishes nothing, like a missing one.
+        let Ok(metric) = Metric::new(&of.namespace, &of.name, &one.dimensions, "") else { continue };
+        let key = key(of, one.event.timestamp_ms, now_ms);
+        groups.entry((metric, key)).or_default().push((value, &one.event));
+    }
+    groups
+        .into_iter()
+        .filter_map(|((metric, key), values)| {
+            let pairs: Vec<(f64, f64)> = values.iter().map(|(value, _)| (*value, 1.0)).collect();
+            let events = values.iter().map(|(_, event)| (*event).clone()).collect();
+            let point = Point::with_events(Distribution::values(&pairs)?, events);
+            Some(Publication { metric, key, point })
+        })
+        .collect()
+}
+
+fn key(of: &Transformation, timestamp_ms: i64, now_ms: i64) -> PointKey {
+    let tier = crate::retention::tier_at(Tier::Minute, timestamp_ms, now_ms);
+    PointKey { bucket_ms: tier.bucket_ms(timestamp_ms), tier, unit: of.unit }
+}
+
+impl Tally {
+    /// Counts an event that arrived, matching or not.
+    pub fn saw(&mut self, timestamp_ms: i64, matched: bool) {
+        *self.minutes.entry(Tier::Minute.bucket_ms(timestamp_ms)).or_default() |= matched;
+    }
+
+    /// Closes the minutes that end at or before `until_ms`: the default value for each in which events arrived and
+    /// none matched. A minute is closed once the cursor has passed it; events that come for it later open it
+    /// again, and then only their matches are published.
+    pub fn close(&mut self, of: &Transformation, until_ms: i64, now_ms: i64) -> Vec<Publication> {
+        let open = self.minutes.split_off(&(Tier::Minute.bucket_ms(until_ms)));
+        let closed = std::mem::replace(&mut self.minutes, open);
+        let Some(value) = of.default_value else { return Vec::new() };
+        let Ok(metric) = Metric::new(&of.namespace, &of.name, &[], "") else { return Vec::new() };
+        closed
+            .into_iter()
+            .filter(|(_, matched)| !matched)
+            .map(|(minute_ms, _)| Publication {
+                metric: metric.clone(),
+                key: key(of, minute_ms, now_ms),
+                point: Point::of(Distribution::value(value)),
+            })
+            .collect()
+    }
+
+    /// How many minutes are open.
+    pub fn open(&self) -> usize {
+        self.minutes.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::point::tests::event;
+
+    const MINUTE_MS: i64 = 60_000;
+
+    fn transformation() -> Transformation {
+        Transformation {
+            namespace: "MyApplication".into(),
+            name: "Errors".into(),
+            unit: Unit::None,
+            default_value: None,
+            dimensions: vec![],
+        }
+    }
+
+    fn matched(timestamp_ms: i64, position: u64, value: f64) -> Match {
+        Match { value: Some(value), dimensions: vec![], event: event(timestamp_ms, position) }
+    }
+
+    #[test]
+    fn values_of_a_minute_become_one_point_with_its_events() {
+        let matches = [matched(1, 1, 2.0), matched(59_999, 2, 2.0), matched(MINUTE_MS, 3, 5.0)];
+        let published = publish(&transformation(), &matches, MINUTE_MS);
+        assert_eq!(published.len(), 2);
+        assert_eq!(published[0].key.bucket_ms, 0);
+        assert_eq!(published[0].point.values.weighted().unwrap(), [(2.0, 2.0)]);
+        assert_eq!(published[0].point.events, [event(59_999, 2), event(1, 1)]);
+        assert_eq!(published[1].key.bucket_ms, MINUTE_MS);
+    }
+
+    #[test]
+    fn no_number_publishes_nothing() {
+        let mut bad = matched(1, 1, f64::NAN);
+        assert_eq!(publish(&transformation(), &[bad.clone()], 0), []);
+        bad.value = None;
+        assert_eq!(publish(&transformation(), &[bad], 0), []);
+    }
+
+    #[test]
+    fn dimension_sets_are_metrics_of_their_own() {
+        let with = |value: &str, position| Match {
+            dimensions: vec![Dimension::new("Code", value)],
+            ..matched(1, position, 1.0)
+        };
+        let published =
+            publish(&transformation(), &[with("500", 1), with("404", 2), with("500", 3), with("", 4)], 0);
+        let counts: Vec<_> =
+            published.iter().map(|p| (p.metric.dimensions[0].value.as_str(), p.point.values.count)).collect();
+        assert_eq!(counts, [("404", 1.0), ("500", 2.0)]);
+    }
+
+    #[test]
+    fn default_value_for_minutes_with_events_and_no_match() {
+        let of = Transformation { default_value: Some(0.0), ..transformation() };
+        let mut tally = Tally::default();
+        tally.saw(5, false);
+        tally.saw(MINUTE_MS + 5, false);
+        tally.saw(3 * MINUTE_MS, false);
+        tally.saw(MINUTE_MS + 9, true);
+        let mut tally: Tally = serde_json::from_str(&serde_json::to_string(&tally).unwrap()).unwrap();
+        let closed = tally.close(&of, 3 * MINUTE_MS + 59_999, 4 * MINUTE_MS);
+        let minutes: Vec<_> = closed.iter().map(|p| p.key.bucket_ms).collect();
+        assert_eq!((minutes, tally.open()), (vec![0], 1), "minute 2 had no events, minute 3 is not over");
+        assert_eq!(closed[0].point.values.weighted().unwrap(), [(0.0, 1.0)]);
+        assert_eq!(tally.close(&of, 4 * MINUTE_MS, 4 * MINUTE_MS).len(), 1);
+        assert_eq!(tally.close(&of, 4 * MINUTE_MS, 4 * MINUTE_MS).len(), 0);
+    }
+
+    #[test]
+    fn default_value_excludes_dimensions() {
+        let of =
+            Transformation { default_value: Some(0.0), dimensions: vec!["a".into()], ..transformation() };
+        assert!(of.check().is_err());
+        assert!(transformation().check().is_ok());
+    }
+}
