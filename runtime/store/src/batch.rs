@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn times_decide_what_is_taken() {
-        let table: &[(Option<u32>, &[i64], Result<Accepted, BatchError>)] = &[
+        type Case<'a> = (Option<u32>, &'a [i64], Result<Accepted, BatchError>);
+        let table: &[Case<'_>] = &[
             (None, &[NOW], accepted(0..1, None, None, None)),
             (None, &[NOW, NOW], accepted(0..2, None, None, None)),
             (None, &[NOW + AHEAD_MS_MAX], accepted(0..1, None, None, None)),

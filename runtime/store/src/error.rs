@@ -63,8 +63,8 @@ impl From<ManifestError> for OpenError {
     }
 }
 
-/// Why a batch was not acknowledged. Only after [`AppendError::Refused`] and [`AppendError::SyncFailed`]
-/// may it still be found, whole, when the store is opened again.
+/// Why a batch was not acknowledged. It is not readable now; only after [`AppendError::SyncFailed`], or
+/// [`AppendError::DiskFull`] followed by a power cut, may it be found, whole, when the store is opened again.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AppendError {
@@ -82,7 +82,7 @@ pub enum AppendError {
     Empty,
     /// The group or stream was deleted.
     Deleted,
-    /// The disk is full. Nothing was written; appends may work again once there is space.
+    /// The disk is full. What was written was cut off again; appends may work again once there is space.
     DiskFull,
     /// Making this batch durable failed. The intake refuses every batch from now on.
     SyncFailed(Arc<io::Error>),

@@ -107,12 +107,11 @@ impl FaultyDisk {
         self.world().calls
     }
 
-    pub(crate) fn is_dead(&self) -> bool {
-        self.world().dead
-    }
-
-    pub(crate) fn cut_power(&self) {
-        self.world().dead = true;
+    /// A change elsewhere that shares the power supply; on a power cut `Err(true)` = it was made all the same.
+    pub(crate) fn step(&self) -> Result<(), bool> {
+        let mut world = self.world();
+        let alive = !world.dead;
+        world.call().map_err(|_| alive && world.dead && world.dice.one_in(2))
     }
 
     /// What a fresh boot finds: a disk without faults.

@@ -160,3 +160,6 @@ fn read_directory(blobs: &dyn Blobs, record: &SegmentRecord) -> Result<Vec<Entry
 pub(crate) fn counted_bytes(meta: &BlockMeta) -> u64 {
     meta.raw_bytes + crate::limits::EVENT_OVERHEAD_BYTES * meta.events
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,10 +135,13 @@ impl Engine {
     }
 
     fn swap(&self, replaced: Vec<(Arc<Segment>, Option<Finished>)>, idle: Vec<SweptRecord>) {
+        // The last holder removes the file: not while the view is locked.
+        let mut removed = Vec::new();
         let mut view = self.view_mut();
         for (old, new) in replaced {
-            view.segments.remove(&(old.record.first_seq, old.record.id));
+            removed.extend(view.segments.remove(&(old.record.first_seq, old.record.id)));
             old.doom();
+            removed.push(old);
             if let Some(segment) = new.map(|new| self.opened(new)) {
                 view.segments.insert((segment.record.first_seq, segment.record.id), segment);
             }
@@ -151,6 +154,8 @@ impl Engine {
             }
         }
         view.rebuild_stats();
+        drop(view);
+        drop(removed);
     }
 
     /// Writes the living blocks of a segment into a new one, as they are stored.

@@ -1,1 +1,202 @@
-//! Owns the tests of damage.
+//! Owns the tests of failing disks and damaged files: refused, reported, and the rest stays readable.
+
+use super::*;
+use crate::faulty::Faults;
+
+fn try_open(disk: &FaultyDisk, manifest: &Arc<MemoryManifest>) -> Result<Store, OpenError> {
+    let manifest: Arc<dyn Manifest> = manifest.clone();
+    Store::open(options(), Arc::new(disk.clone()), manifest)
+}
+
+fn intake_files(disk: &FaultyDisk) -> Vec<String> {
+    disk.list().unwrap().into_iter().filter(|name| name.starts_with("intake-")).collect()
+}
+
+#[test]
+fn after_a_failed_fsync_everything_is_refused_until_reopened() {
+    let bench = Bench::new();
+    put(&bench.store, 1, &[(1, "kept")]);
+    bench.disk.set_faults(Faults { sync_fails_at: Some(0), ..Faults::default() });
+    let outcome = bench.store.append_wait(batch(1, 10, &[(2, "unsure")]));
+    assert!(matches!(outcome, Err(AppendError::SyncFailed(_))), "{outcome:?}");
+    assert!(bench.store.is_refusing());
+    let calls = bench.disk.calls();
+    for _ in 0..3 {
+        let outcome = bench.store.append_wait(batch(1, 10, &[(3, "refused")]));
+        assert!(matches!(outcome, Err(AppendError::Refused)), "{outcome:?}");
+    }
+    assert!(matches!(bench.store.seal_now(), Err(SealError::Refused)));
+    assert_eq!(bench.disk.calls(), calls, "no write, and above all no second fsync");
+    assert_eq!(texts(&all(&bench.store, &[1])), ["kept"], "reading goes on");
+    let bench = bench.reopen();
+    let found = all(&bench.store, &[1]).len();
+    assert!(found == 1 || found == 2);
+    put(&bench.store, 1, &[(9, "again")]);
+    // What the failed fsync dropped was readable again after the restart: now it has to be durable.
+    let disk = bench.disk.after_power_cut();
+    drop(bench.store);
+    assert_eq!(all(&open_on(&disk, &bench.manifest), &[1]).len(), found + 1);
+}
+
+#[test]
+fn a_full_disk_refuses_and_recovers() {
+    let bench = Bench::new();
+    put(&bench.store, 1, &[(1, "kept")]);
+    bench.disk.set_faults(Faults { bytes_max: Some(150), ..Faults::default() });
+    let outcome = bench.store.append_wait(batch(1, 10, &[(2, &"x".repeat(200))]));
+    assert!(matches!(outcome, Err(AppendError::DiskFull)), "{outcome:?}");
+    bench.disk.set_faults(Faults::default());
+    assert_eq!(put(&bench.store, 1, &[(3, "room again")]).first, Position::at(1), "the seq has no gap");
+    let bench = bench.reopen();
+    assert_eq!(texts(&all(&bench.store, &[1])), ["kept", "room again"]);
+    assert_eq!(bench.store.report().torn_bytes, 0);
+}
+
+#[test]
+fn a_seal_that_fails_is_tried_again_and_loses_nothing() {
+    let bench = Bench::new();
+    put(&bench.store, 1, &[(1, "kept")]);
+    // The first fsync of a seal is that of the segment file.
+    bench.disk.set_faults(Faults { sync_fails_at: Some(0), ..Faults::default() });
+    // The sealer thread may meet the failure first; then this call's own attempt succeeds.
+    let outcome = bench.store.seal_now();
+    assert!(matches!(outcome, Ok(()) | Err(SealError::Disk(_))), "{outcome:?}");
+    assert_eq!(bench.store.counters().failed_seals, 1);
+    put(&bench.store, 1, &[(2, "still open")]);
+    bench.store.seal_now().unwrap();
+    assert_eq!(texts(&all(&bench.store, &[1])), ["kept", "still open"]);
+    assert_eq!(intake_files(&bench.disk).len(), 1, "sealed files are removed");
+}
+
+/// One memtable with three commits, then the files as a crash leaves them.
+fn three_commits() -> Bench {
+    let bench = Bench::new();
+    for text in ["first", "second", "third"] {
+        put(&bench.store, 1, &[(1, text)]);
+    }
+    bench
+}
+
+#[test]
+fn every_torn_tail_of_the_newest_file_leaves_whole_batches() {
+    let bench = three_commits();
+    let name = intake_files(&bench.disk).pop().unwrap();
+    let file = Disk::open(&bench.disk, &name).unwrap();
+    let size = file.size().unwrap();
+    for cut in 0..=size {
+        let disk = bench.disk.after_kill();
+        disk.edit(&name, |bytes| bytes.truncate(cut as usize));
+        let manifest = Arc::new(MemoryManifest::default());
+        let store = open_on(&disk, &manifest);
+        let found = all(&store, &[1]);
+        assert!(["first", "second", "third"].starts_with(&texts(&found)), "cut at {cut}");
+        assert!(store.report().damaged_intake.is_empty(), "cut at {cut}: {:?}", store.report());
+        assert_eq!(found.len() == 3, cut == size);
+        let next = put(&store, 1, &[(5, "next")]);
+        assert_eq!(next.first.seq, found.len() as u64);
+        let disk = disk.after_power_cut();
+        drop(store);
+        assert_eq!(all(&open_on(&disk, &manifest), &[1]).len(), found.len() + 1, "cut at {cut}");
+    }
+}
+
+#[test]
+fn damage_to_acknowledged_frames_is_reported_and_the_rest_is_read() {
+    let bench = three_commits();
+    let name = intake_files(&bench.disk).pop().unwrap();
+    let disk = bench.disk.after_kill();
+    disk.edit(&name, |bytes| {
+        let at = memchr::memmem::find(bytes, b"second").unwrap();
+        bytes[at] ^= 1;
+    });
+    let store = open_on(&disk, &bench.manifest);
+    assert_eq!(texts(&all(&store, &[1])), ["first", "third"]);
+    let report = store.report();
+    assert_eq!(report.damaged_intake.len(), 2, "the place and the gap: {report:?}");
+    let events = followed(&store, PageLimit { events: 1, bytes: 1 });
+    assert_eq!(events[1].position, Position::at(2), "positions stay");
+    store.seal_now().unwrap();
+    assert_eq!(followed(&store, PageLimit { events: 1, bytes: 1 }), events);
+    drop(store);
+}
+
+#[test]
+fn a_damaged_last_frame_is_taken_for_a_torn_tail() {
+    let bench = three_commits();
+    let name = intake_files(&bench.disk).pop().unwrap();
+    let disk = bench.disk.after_kill();
+    disk.edit(&name, |bytes| {
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+    });
+    let store = open_on(&disk, &bench.manifest);
+    assert_eq!(texts(&all(&store, &[1])), ["first", "second"]);
+    assert!(store.report().torn_bytes > 0 && store.report().damaged_intake.is_empty());
+}
+
+#[test]
+fn a_damaged_segment_is_named_and_the_others_are_read() {
+    let bench = Bench::new();
+    for round in 0..3 {
+        put(&bench.store, 1, &[(round, "x"), (round, "y")]);
+        bench.store.seal_now().unwrap();
+    }
+    let disk = bench.disk.after_kill();
+    let segments: Vec<String> =
+        disk.list().unwrap().into_iter().filter(|name| name.starts_with("segment-")).collect();
+    // The first loses its end, the second a bit of a block.
+    disk.edit(&segments[0], |bytes| bytes.truncate(bytes.len() - 1));
+    disk.edit(&segments[1], |bytes| bytes[20] ^= 4);
+    let store = open_on(&disk, &bench.manifest);
+    assert_eq!(store.report().damaged_segments.len(), 1);
+    let outcomes: Vec<bool> = store.scan(&ScanRequest::all(groups(&[1]))).map(|run| run.is_ok()).collect();
+    assert_eq!(outcomes, [false, true], "one error, then the third segment");
+    let to = store.durable_position();
+    let page = store.scan_by_position(Position::at(0), to, PageLimit::default(), None).unwrap();
+    assert_eq!((page.events.len(), page.damaged.len(), page.next), (2, 1, to));
+    drop(store);
+    assert!(disk.list().unwrap().contains(&segments[0]), "a damaged file is kept");
+}
+
+#[test]
+fn segments_without_their_manifest_are_not_thrown_away() {
+    let bench = Bench::new();
+    put(&bench.store, 1, &[(1, "x")]);
+    bench.store.seal_now().unwrap();
+    put(&bench.store, 1, &[(1, "y")]);
+    let disk = bench.disk.after_kill();
+    let outcome = try_open(&disk, &Arc::new(MemoryManifest::default()));
+    assert!(matches!(outcome, Err(OpenError::ManifestMissing { segments: 1 })), "{outcome:?}");
+    assert_eq!(all(&open_on(&disk, &bench.manifest), &[1]).len(), 2);
+}
+
+#[test]
+fn files_of_a_newer_version_are_refused() {
+    let bench = three_commits();
+    bench.store.seal_now().unwrap();
+    put(&bench.store, 1, &[(1, "x")]);
+    for prefix in ["intake-", "segment-"] {
+        let disk = bench.disk.after_kill();
+        let name = disk.list().unwrap().into_iter().find(|name| name.starts_with(prefix)).unwrap();
+        disk.edit(&name, |bytes| {
+            if prefix == "intake-" {
+                bytes[4] = 2;
+                return;
+            }
+            let trailer = bytes.len() - 40;
+            bytes[trailer + 24] = 2;
+            let crc = crc32fast::hash(&bytes[trailer..trailer + 28]);
+            bytes[trailer + 28..trailer + 32].copy_from_slice(&crc.to_le_bytes());
+        });
+        let outcome = try_open(&disk, &bench.manifest);
+        assert!(matches!(outcome, Err(OpenError::Version { version: 2, .. })), "{prefix}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_callback_that_panics_does_not_stop_the_intake() {
+    let bench = Bench::new();
+    bench.store.append(batch(1, 10, &[(1, "x")]), Box::new(|_| panic!("a test's own panic")));
+    put(&bench.store, 1, &[(2, "y")]);
+    assert_eq!(all(&bench.store, &[1]).len(), 2);
+}

@@ -1,0 +1,96 @@
+//! Owns the proof that files of older versions still open: the kept samples in `tests/formats/`.
+//! `LOGBOOM_WRITE_SAMPLES=1` writes samples of the current version anew; a released version's never change.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use store::{
+    Batch, Change, FsDisk, GroupId, Limits, Manifest, MemoryManifest, Options, PageLimit, Position,
+    SegmentRecord, Store, StreamId,
+};
+
+fn samples(version: u8) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/formats/v{version}"))
+}
+
+fn open(folder: &Path, manifest: Arc<MemoryManifest>) -> Store {
+    Store::open(Options::default(), Arc::new(FsDisk::new(folder).unwrap()), manifest).unwrap()
+}
+
+/// What every sample holds: the first two batches sealed, the third in the intake log.
+fn batches() -> [Batch; 3] {
+    let batch = |stream: u64, ingestion_ms: i64, hop: u8, rows: &[(i64, &str)]| Batch {
+        group: GroupId(stream / 10),
+        stream: StreamId(stream),
+        ingestion_ms,
+        hop,
+        events: rows.iter().copied().collect(),
+    };
+    [
+        batch(
+            10,
+            1_700_000_000_500,
+            0,
+            &[(1_700_000_000_000, "{\"level\":\"info\"}"), (1_700_000_000_001, "plain")],
+        ),
+        batch(
+            20,
+            1_700_000_000_600,
+            2,
+            &[(0, "the beginning of time"), (1_700_000_000_002, "ünïcode \u{1f4dc}")],
+        ),
+        batch(10, 1_700_000_000_700, 1, &[(1_700_000_000_003, "trailing CR\r")]),
+    ]
+}
+
+fn write_samples(folder: &Path) {
+    let _ = std::fs::remove_dir_all(folder);
+    let manifest = Arc::new(MemoryManifest::default());
+    let limits = Limits { close_seal_bytes: u64::MAX, ..Limits::default() };
+    let options = Options { limits, ..Options::default() };
+    let store = Store::open(options, Arc::new(FsDisk::new(folder).unwrap()), manifest.clone()).unwrap();
+    for (index, batch) in batches().into_iter().enumerate() {
+        store.append_wait(batch).unwrap();
+        if index == 1 {
+            store.seal_now().unwrap();
+        }
+    }
+    store.close().unwrap();
+    let records = serde_json::to_string_pretty(&manifest.segments().unwrap()).unwrap();
+    std::fs::write(folder.join("manifest.json"), records).unwrap();
+}
+
+#[test]
+fn a_folder_of_version_1_opens_and_reads() {
+    if std::env::var_os("LOGBOOM_WRITE_SAMPLES").is_some() {
+        write_samples(&samples(1));
+    }
+    let work = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(samples(1)).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), work.path().join(entry.file_name())).unwrap();
+    }
+    let records = std::fs::read_to_string(work.path().join("manifest.json")).unwrap();
+    let new: Vec<SegmentRecord> = serde_json::from_str(&records).unwrap();
+    assert_eq!(new.len(), 1);
+    let manifest = Arc::new(MemoryManifest::default());
+    manifest.publish(Change { new, sealed: Some(Position::at(4)), ..Change::default() }).unwrap();
+
+    let store = open(work.path(), manifest);
+    assert_eq!((store.report().segments, store.report().replayed_events), (1, 1));
+    assert!(store.report().damaged_intake.is_empty() && store.report().damaged_segments.is_empty());
+    let page = store
+        .scan_by_position(Position::at(0), store.durable_position(), PageLimit::default(), None)
+        .unwrap();
+    let mut found = page.events.into_iter();
+    for batch in batches() {
+        for (timestamp_ms, message) in batch.events.iter() {
+            let event = found.next().unwrap();
+            assert_eq!((event.group, event.stream), (batch.group, batch.stream));
+            assert_eq!((event.timestamp_ms, &event.message[..]), (timestamp_ms, message));
+            assert_eq!((event.ingestion_ms, event.hop), (batch.ingestion_ms, batch.hop));
+        }
+    }
+    assert_eq!(found.next(), None);
+}
