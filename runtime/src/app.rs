@@ -1,7 +1,12 @@
 //! Owns the struct that every operation and worker is given. Refuses to build it: `wiring.rs` does.
 
+use std::sync::Arc;
+
+use store::Store;
+
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::ingest::followers::Followers;
 use crate::limits::Limits;
 use crate::meta::Meta;
 
@@ -11,6 +16,10 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     /// Metadata.
     pub(crate) meta: Meta,
+    /// Log data. Its methods may block on the disk, but for `append`: call them through [`App::blocking`].
+    pub(crate) store: Arc<Store>,
+    /// Who reads events by position in the background.
+    pub(crate) followers: Arc<Followers>,
     /// The configuration as it was read.
     pub(crate) config: Config,
     /// The access keys; none is open mode.
@@ -25,8 +34,20 @@ impl App {
         self.keys.is_empty()
     }
 
+    /// Runs `work`, which reads the disk, where it does not hold up other requests.
+    /// A panic in it goes on here.
+    pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
     /// Writes out what is to be written and releases the files. After it every change is refused.
     pub(crate) fn close(&self) {
+        if let Err(error) = self.store.close() {
+            tracing::warn!(%error, "the log data were not sealed at the end; they are replayed at the next start");
+        }
         self.meta.close();
     }
 }

@@ -8,9 +8,11 @@ mod clock;
 mod config;
 mod data_dir;
 mod doors;
+mod ingest;
 mod limits;
 mod meta;
 mod own;
+mod records;
 mod server;
 mod wiring;
 

@@ -1,7 +1,10 @@
 //! The table of contents of the process: builds the rooms, joins them, starts the background workers.
 //! Refuses to know what any of them does.
 
+use std::path::Path;
 use std::sync::Arc;
+
+use store::{FsDisk, Store};
 
 use tokio::sync::watch;
 
@@ -10,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::limits::Limits;
-use crate::meta::Meta;
+use crate::meta::{Meta, StoreManifest};
 
 /// Opens the data directory and builds everything on it.
 ///
@@ -19,11 +22,24 @@ use crate::meta::Meta;
 pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Result<Arc<App>, String> {
     let limits = Limits::from_config(&config)?;
     let keys = config.access_keys().map_err(|error| error.to_string())?;
-    let path = folder.meta();
-    let opening =
-        tokio::task::spawn_blocking(move || Meta::open(&path)).await.map_err(|error| error.to_string())?;
-    let meta = opening.map_err(|error| error.to_string())?;
-    Ok(Arc::new(App { clock, meta, config, keys, limits }))
+    let (meta_path, store_path) = (folder.meta(), folder.store());
+    let (meta, store) = App::blocking(move || open(&meta_path, &store_path)).await?;
+    let followers = Arc::default();
+    Ok(Arc::new(App { clock, meta, store, followers, config, keys, limits }))
+}
+
+/// Opens what is on disk: metadata first, since log data ask it what still exists.
+fn open(meta_path: &Path, store_path: &Path) -> Result<(Meta, Arc<Store>), String> {
+    let meta = Meta::open(meta_path).map_err(|error| error.to_string())?;
+    let disk =
+        FsDisk::new(store_path).map_err(|error| format!("cannot open {}: {error}", store_path.display()))?;
+    let manifest = Arc::new(StoreManifest(meta.clone()));
+    let store = Store::open(store::Options::default(), Arc::new(disk), manifest);
+    let store = store.map_err(|error| format!("cannot open {}: {error}", store_path.display()))?;
+    for damage in &store.report().damaged_intake {
+        tracing::error!(damage, "the intake log is damaged; acknowledged events may be missing");
+    }
+    Ok((meta, Arc::new(store)))
 }
 
 /// Starts every background worker; each ends when `stopping` changes.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use wire::{Fault, Request, Response, Target};
 
 use crate::doors;
+use crate::records::Scope;
 
 /// Who calls, and on whose resources.
 #[derive(Clone, Debug)]
@@ -28,6 +29,11 @@ impl Caller {
     /// Account of the resources (12 digits).
     pub(crate) fn account(&self) -> &str {
         &self.identity.account
+    }
+
+    /// Account and region of the resources.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope { account: self.account().to_owned(), region: self.region.clone() }
     }
 
     /// `arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE` of a resource of this caller's.

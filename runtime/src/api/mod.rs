@@ -5,7 +5,9 @@
 //! the model has no output) and its line in the family's `OPERATIONS`.
 
 mod call;
+pub(crate) mod logs;
 mod needs;
+pub(crate) mod page;
 pub(crate) mod sts;
 mod table;
 

@@ -52,13 +52,16 @@ macro_rules! operation {
 }
 pub(crate) use operation;
 
-/// Every family's operations.
-const FAMILIES: &[&[Operation]] = &[super::sts::OPERATIONS];
+/// Every service's families.
+const SERVICES: &[&[&[Operation]]] = &[&[super::sts::OPERATIONS], super::logs::FAMILIES];
+
+fn all() -> impl Iterator<Item = &'static Operation> {
+    SERVICES.iter().copied().flatten().copied().flatten()
+}
 
 /// The operation that `target` names, if it is served.
 pub(crate) fn find(target: &Target) -> Option<&'static Operation> {
-    let mut all = FAMILIES.iter().copied().flatten();
-    all.find(|operation| operation.service == target.service && operation.name == target.operation)
+    all().find(|operation| operation.service == target.service && operation.name == target.operation)
 }
 
 #[cfg(test)]
@@ -68,7 +71,7 @@ mod tests {
     #[test]
     fn every_line_names_an_operation_of_the_model_once() {
         let mut seen = std::collections::BTreeSet::new();
-        for operation in FAMILIES.iter().copied().flatten() {
+        for operation in all() {
             let line = (operation.service, operation.name);
             assert!(operation.service.serves(operation.name), "{line:?} has no generated shapes");
             assert!(seen.insert(line), "{line:?} is listed twice");

@@ -84,6 +84,9 @@ fn spans_walk_in_key_order_both_ways() {
         assert_eq!(keys(meta, &Span::all().before(&Key::of(3u64)).backwards()), [2, 1]);
         assert_eq!(keys(meta, &Span::range(&Key::of(4u64), &Key::of(2u64))), [0; 0]);
         assert_eq!(keys(meta, &Span::prefix(&Key::of(4u64))), [4]);
+        let middle = Span::range(&Key::of(2u64), &Key::of(4u64));
+        assert_eq!(keys(meta, &middle.clone().after(&Key::of(1u64)).before(&Key::of(9u64))), [2, 3]);
+        assert_eq!(keys(meta, &middle.after(&Key::of(2u64)).before(&Key::of(4u64))), [3]);
     });
 }
 

@@ -182,15 +182,29 @@ impl Span {
         Span { low: Bound::Included(low.0.clone()), high: Bound::Excluded(high.0.clone()), reverse: false }
     }
 
-    /// The same span, forwards from the first key greater than `key`: for the next page.
+    /// The part of the span behind `key`: for the next page.
     pub(crate) fn after(mut self, key: &Key) -> Span {
-        self.low = Bound::Excluded(key.0.clone());
+        let begins_later = match &self.low {
+            Bound::Included(low) => *low > key.0,
+            Bound::Excluded(low) => *low >= key.0,
+            Bound::Unbounded => false,
+        };
+        if !begins_later {
+            self.low = Bound::Excluded(key.0.clone());
+        }
         self
     }
 
-    /// The same span, only keys smaller than `key`.
+    /// The part of the span before `key`.
     pub(crate) fn before(mut self, key: &Key) -> Span {
-        self.high = Bound::Excluded(key.0.clone());
+        let ends_earlier = match &self.high {
+            Bound::Included(high) => *high < key.0,
+            Bound::Excluded(high) => *high <= key.0,
+            Bound::Unbounded => false,
+        };
+        if !ends_earlier {
+            self.high = Bound::Excluded(key.0.clone());
+        }
         self
     }
 

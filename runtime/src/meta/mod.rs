@@ -26,6 +26,7 @@ pub(crate) use error::MetaError;
 pub(crate) use key::{Key, Span};
 pub(crate) use table::Table;
 pub(crate) use tx::Tx;
+pub(crate) use verbs::StoreManifest;
 
 use backend::Backend;
 use writer::Writer;

@@ -1,0 +1,27 @@
+//! Owns CloudWatch Logs: one file per family of operations, listed here. Refuses to know encodings.
+
+mod describe_groups;
+mod describe_streams;
+mod filter_events;
+mod get_events;
+mod groups;
+pub(crate) mod lookup;
+mod put_events;
+mod retention;
+mod streams;
+mod tags;
+
+use super::table::Operation;
+
+/// The families of this service.
+pub(crate) const FAMILIES: &[&[Operation]] = &[
+    groups::OPERATIONS,
+    describe_groups::OPERATIONS,
+    streams::OPERATIONS,
+    describe_streams::OPERATIONS,
+    retention::OPERATIONS,
+    tags::OPERATIONS,
+    put_events::OPERATIONS,
+    get_events::OPERATIONS,
+    filter_events::OPERATIONS,
+];

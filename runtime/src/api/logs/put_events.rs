@@ -1,0 +1,79 @@
+//! Owns PutLogEvents on the wire. Refuses to know batch rules and storage: `ingest::accept` does.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::json;
+use store::AppendError;
+use store::batch::Rejected;
+use wire::logs::put_log_events;
+use wire::shape::logs::{PutLogEventsResponse, RejectedLogEventsInfo};
+use wire::{Fault, Response};
+
+use super::lookup;
+use crate::api::table::{Operation, operation};
+use crate::api::{Call, Caller};
+use crate::app::App;
+use crate::ingest::accept::{AcceptError, Accepted, Arrival, accept};
+
+pub(super) const OPERATIONS: &[Operation] = &[operation!(Logs::PutLogEvents raw => put)];
+
+async fn put(app: &Arc<App>, caller: &Caller, call: &Call) -> Response {
+    call.answer(caller, store(app, caller, call).await)
+}
+
+async fn store(app: &Arc<App>, caller: &Caller, call: &Call) -> Result<PutLogEventsResponse, Fault> {
+    let body = wire::body(call.request())?;
+    let request = put_log_events(&body)?;
+    let (group, stream) = (request.log_group_name.as_ref(), request.log_stream_name.as_ref());
+    call.authorize(caller, &json!({ "logGroupName": group, "logStreamName": stream }))?;
+    let scope = caller.scope();
+    let (group, stream) = app.meta.read(|tx| {
+        let group = lookup::group(tx, &scope, group)?;
+        let stream = lookup::stream(tx, &group, stream)?;
+        Ok::<_, Fault>((group, stream))
+    })?;
+    let events: Vec<(i64, Cow<'_, str>)> =
+        request.log_events.into_iter().map(|event| (event.timestamp, event.message)).collect();
+    let arrival = Arrival { group: &group, stream: &stream, hop: 0, events: &events };
+    let accepted = accept(app, arrival).await?;
+    Ok(answer(&accepted))
+}
+
+fn answer(accepted: &Accepted) -> PutLogEventsResponse {
+    let index = |index: usize| i32::try_from(index).ok();
+    let Rejected { too_new_start, too_old_end, expired_end } = accepted.rejected;
+    let rejected = (!accepted.rejected.is_empty()).then(|| RejectedLogEventsInfo {
+        too_new_log_event_start_index: too_new_start.and_then(index),
+        too_old_log_event_end_index: too_old_end.and_then(index),
+        expired_log_event_end_index: expired_end.and_then(index),
+    });
+    // AWS ignores sequence tokens since 2023 and still gives them; some clients hand them back.
+    let next = accepted.ack.as_ref().map_or(0, |ack| ack.first.seq + ack.count as u64);
+    PutLogEventsResponse {
+        next_sequence_token: Some(format!("{next:056}")),
+        rejected_log_events_info: rejected,
+        rejected_entity_info: None,
+    }
+}
+
+impl From<AcceptError> for Fault {
+    fn from(error: AcceptError) -> Fault {
+        match error {
+            AcceptError::Batch(error) => Fault::new(error.code(), error.to_string()),
+            AcceptError::Append(AppendError::Deleted) => lookup::no_stream(),
+            AcceptError::Append(AppendError::TooLarge { .. } | AppendError::Empty) => {
+                Fault::new("InvalidParameterException", "The batch of log events does not fit the limits.")
+            }
+            AcceptError::Append(AppendError::Full { .. }) => Fault::new(
+                "ThrottlingException",
+                "Rate exceeded: events arrive faster than they can be stored.",
+            ),
+            AcceptError::Append(error) => {
+                tracing::error!(%error, "events could not be stored");
+                let text = "The service cannot complete the request.";
+                Fault::new("ServiceUnavailableException", text).status(503).receiver()
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Owns the one way in for events: AWS's batch rules, the intake log, the answer once they are durable.
+//! Refuses to know who sends them; nothing that reads events hooks in here.
+
+use std::sync::Arc;
+
+use store::batch::{self, BatchError, Rejected};
+use store::{Ack, AppendError, Batch, Events, GroupId, StreamId};
+use tokio::sync::oneshot;
+
+use crate::app::App;
+use crate::records::groups::GroupRecord;
+use crate::records::streams::StreamRecord;
+
+/// A batch on its way in.
+pub(crate) struct Arrival<'a, M> {
+    /// The group.
+    pub(crate) group: &'a GroupRecord,
+    /// The stream of it.
+    pub(crate) stream: &'a StreamRecord,
+    /// Deliveries between the first cause and these events; 0 = a client wrote them.
+    pub(crate) hop: u8,
+    /// Timestamp (epoch milliseconds) and message, in the order given.
+    pub(crate) events: &'a [(i64, M)],
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// Where its events are; `None` when every one was rejected.
+    pub(crate) ack: Option<Ack>,
+    /// Which were rejected, by index.
+    pub(crate) rejected: Rejected,
+}
+
+/// Why a batch was not accepted.
+#[derive(Debug)]
+pub(crate) enum AcceptError {
+    /// It breaks a rule of AWS's: nothing was stored.
+    Batch(BatchError),
+    /// It could not be stored.
+    Append(AppendError),
+}
+
+/// Stores a batch; when this returns `Ok`, its events are durable and readable.
+///
+/// # Errors
+/// See [`AcceptError`].
+pub(crate) async fn accept<M: AsRef<str>>(
+    app: &Arc<App>,
+    arrival: Arrival<'_, M>,
+) -> Result<Accepted, AcceptError> {
+    let Arrival { group, stream, hop, events } = arrival;
+    let now_ms = app.clock.now_ms();
+    let sizes = events.iter().map(|(timestamp_ms, message)| (*timestamp_ms, message.as_ref().len()));
+    let checked = batch::check(now_ms, group.retention_days, sizes).map_err(AcceptError::Batch)?;
+    let taken = &events[checked.range];
+    if taken.is_empty() {
+        return Ok(Accepted { ack: None, rejected: checked.rejected });
+    }
+    let bytes = taken.iter().map(|(_, message)| message.as_ref().len()).sum();
+    let mut stored = Events::with_capacity(taken.len(), bytes);
+    for (timestamp_ms, message) in taken {
+        stored.push(*timestamp_ms, message.as_ref());
+    }
+    let (group, stream) = (GroupId(group.id), StreamId(stream.id));
+    let ack = append(app, Batch { group, stream, ingestion_ms: now_ms, hop, events: stored }).await?;
+    Ok(Accepted { ack: Some(ack), rejected: checked.rejected })
+}
+
+async fn append(app: &Arc<App>, batch: Batch) -> Result<Ack, AcceptError> {
+    let (answer, answered) = oneshot::channel();
+    let followers = Arc::clone(&app.followers);
+    let on_durable = move |outcome: Result<Ack, AppendError>| {
+        if outcome.is_ok() {
+            followers.wake();
+        }
+        // The client may have gone; its events are stored.
+        let _gone = answer.send(outcome);
+    };
+    app.store.append(batch, Box::new(on_durable));
+    answered.await.unwrap_or(Err(AppendError::Closed)).map_err(AcceptError::Append)
+}

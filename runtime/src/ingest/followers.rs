@@ -1,0 +1,25 @@
+//! Owns who is told that there are new events. Refuses to know what they do with them: each reads from its
+//! own cursor, so a lost or doubled nudge costs nothing.
+
+use std::sync::{PoisonError, RwLock};
+
+use crate::clock::Nudge;
+
+/// The background readers of the log.
+#[derive(Default)]
+pub(crate) struct Followers(RwLock<Vec<Nudge>>);
+
+impl Followers {
+    /// From now on `reader` is nudged whenever events were stored.
+    pub(crate) fn join(&self, reader: Nudge) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push(reader);
+    }
+
+    /// Events were stored. Called before they are acknowledged, so that under the virtual clock every reader
+    /// is busy by the time the client goes on.
+    pub(crate) fn wake(&self) {
+        for reader in self.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            reader.nudge();
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Owns the root's own records: what belongs to no room because several meet in it. Refuses to know AWS's
+//! wire: operations turn what these functions say into answers.
+
+pub(crate) mod cursors;
+pub(crate) mod groups;
+pub(crate) mod revisions;
+pub(crate) mod streams;
+
+use serde::{Deserialize, Serialize};
+
+/// Where resources live: AWS keeps those of two accounts or regions apart under the same name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Scope {
+    /// Twelve digits.
+    pub(crate) account: String,
+    /// Name of the region.
+    pub(crate) region: String,
+}
