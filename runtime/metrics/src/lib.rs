@@ -10,6 +10,7 @@
 pub mod alarm;
 pub mod datum;
 pub mod distribution;
+pub mod emf;
 pub mod fault;
 pub mod filter;
 pub mod name;

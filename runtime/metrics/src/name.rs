@@ -51,7 +51,22 @@ impl Metric {
     /// Namespaces that begin with `AWS/` are accepted: CloudWatch reserves them for its own services, of which
     /// there are none here, and people feed them to try out their alarms.
     pub fn new(namespace: &str, name: &str, dimensions: &[Dimension], at: &str) -> Result<Metric, Fault> {
-        text(namespace, 255, "Namespace")?;
+        Metric::checked(namespace, 255, name, dimensions, at)
+    }
+
+    /// A metric that a log event names in itself: its namespace may have 1,024 characters.
+    pub(crate) fn of_event(namespace: &str, name: &str, dimensions: &[Dimension]) -> Result<Metric, Fault> {
+        Metric::checked(namespace, 1024, name, dimensions, "")
+    }
+
+    fn checked(
+        namespace: &str,
+        namespace_max: usize,
+        name: &str,
+        dimensions: &[Dimension],
+        at: &str,
+    ) -> Result<Metric, Fault> {
+        text(namespace, namespace_max, "Namespace")?;
         if namespace.starts_with(':') {
             return Err(invalid(namespace, "Namespace"));
         }

@@ -8,7 +8,7 @@ use crate::alarm::history::{HistoryItem, HistoryKind};
 use crate::alarm::spec::AlarmSpec;
 use crate::alarm::state::AlarmState;
 use crate::name::Metric;
-use crate::point::{Point, PointKey, StoredPoint};
+use crate::point::{Point, PointKey, StoredPoint, Tier};
 use serde::{Deserialize, Serialize};
 
 /// A series: one metric of one account and region.
@@ -124,6 +124,16 @@ pub trait Reads {
 
     /// The points of a series, of every tier and unit, whose bucket starts in `from_ms..to_ms`.
     fn points(&mut self, series: u64, from_ms: i64, to_ms: i64) -> Result<Vec<StoredPoint>, Self::Error>;
+
+    /// The points of a series in one tier whose bucket starts before `before_ms`, oldest first, at most `limit`. For
+    /// sweeps; a table keyed by (series, tier, bucket, unit) answers this and [`Reads::points`] by ranges.
+    fn points_before(
+        &mut self,
+        series: u64,
+        tier: Tier,
+        before_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredPoint>, Self::Error>;
 
     /// The alarm of this name.
     fn alarm(&mut self, scope: &Scope, name: &str) -> Result<Option<AlarmRecord>, Self::Error>;

@@ -71,37 +71,39 @@ fn fits(tier: Tier, period_ms: i64) -> bool {
 
 /// The periods of the window that have data, each unit by itself. Order of `points` does not matter.
 pub fn periods(points: &[StoredPoint], window: &Window) -> BTreeMap<(i64, Unit), Point> {
-    let mut ordered: Vec<&StoredPoint> =
-        points.iter().filter(|p| fits(p.key.tier, window.period_ms)).collect();
+    gather(points.iter().filter_map(|point| Some((place(point, window)?, point))))
+}
+
+/// The periods of one unit. When none is asked for, of the first, in AWS's order of preference, that has data: units
+/// are never mixed.
+pub fn periods_of_unit(points: &[StoredPoint], window: &Window, unit: Option<Unit>) -> BTreeMap<i64, Point> {
+    let inside = || points.iter().filter_map(|point| Some((place(point, window)?, point)));
+    let unit = unit.or_else(|| inside().map(|((_, unit), _)| unit).min());
+    let of_unit = inside().filter(|((_, of), _)| Some(*of) == unit);
+    gather(of_unit).into_iter().map(|((start_ms, _), point)| (start_ms, point)).collect()
+}
+
+/// The period a point counts in, if it counts in any.
+fn place(point: &StoredPoint, window: &Window) -> Option<(i64, Unit)> {
+    let key = point.key;
+    if !fits(key.tier, window.period_ms) {
+        return None;
+    }
+    window.period_of(key.bucket_ms).map(|start_ms| (start_ms, key.unit))
+}
+
+fn gather<'a>(points: impl Iterator<Item = ((i64, Unit), &'a StoredPoint)>) -> BTreeMap<(i64, Unit), Point> {
+    let mut ordered: Vec<_> = points.collect();
     // Additions round: the same points must give the same sum in whatever order they come.
-    ordered.sort_by_key(|p| p.key);
+    ordered.sort_by_key(|(_, point)| point.key);
     let mut periods: BTreeMap<(i64, Unit), Point> = BTreeMap::new();
-    for stored in ordered {
-        let Some(start_ms) = window.period_of(stored.key.bucket_ms) else { continue };
+    for (place, stored) in ordered {
         periods
-            .entry((start_ms, stored.key.unit))
+            .entry(place)
             .and_modify(|point| *point = point.merge(&stored.point))
             .or_insert_with(|| stored.point.clone());
     }
     periods
-}
-
-/// The unit to read when none is asked for: the first, in AWS's order of preference, that has data. Units are
-/// never mixed.
-pub fn unit_of(points: &[StoredPoint]) -> Option<Unit> {
-    points.iter().map(|p| p.key.unit).min()
-}
-
-/// The periods of one unit; of the preferred one when none is asked for.
-pub fn periods_of_unit(points: &[StoredPoint], window: &Window, unit: Option<Unit>) -> BTreeMap<i64, Point> {
-    let inside: Vec<StoredPoint> =
-        points.iter().filter(|p| window.period_of(p.key.bucket_ms).is_some()).cloned().collect();
-    let Some(unit) = unit.or_else(|| unit_of(&inside)) else { return BTreeMap::new() };
-    periods(&inside, window)
-        .into_iter()
-        .filter(|((_, of), _)| *of == unit)
-        .map(|((start_ms, _), point)| (start_ms, point))
-        .collect()
 }
 
 #[cfg(test)]

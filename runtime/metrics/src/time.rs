@@ -40,9 +40,12 @@ pub fn floor(ms: i64, step_ms: i64) -> i64 {
     ms.div_euclid(step_ms) * step_ms
 }
 
+/// As far from 1970 as moments of requests go, either way: differences of two never overflow.
+const MOMENT_MAX_MS: i64 = 8_000_000_000_000_000;
+
 /// Epoch seconds of a request (may have a fraction) to milliseconds; absurd values saturate.
 pub fn from_seconds(seconds: f64) -> i64 {
-    (seconds * 1000.0).round() as i64
+    ((seconds * 1000.0).round() as i64).clamp(-MOMENT_MAX_MS, MOMENT_MAX_MS)
 }
 
 /// Milliseconds to the epoch seconds an answer carries.
@@ -66,5 +69,7 @@ mod tests {
         assert_eq!(floor(119_999, 60_000), 60_000);
         assert_eq!(floor(-1, 60_000), -60_000);
         assert_eq!(from_seconds(1.5), 1500);
+        assert_eq!(from_seconds(-1e300), -MOMENT_MAX_MS);
+        assert_eq!(from_seconds(f64::NAN), 0);
     }
 }

@@ -161,3 +161,63 @@ fn configuration(alarm_name: &str, at_ms: i64, words: (&str, &str, &str), defini
     let summary = format!("Alarm \"{alarm_name}\" {verb}");
     HistoryItem::new(alarm_name, at_ms, HistoryKind::ConfigurationUpdate, &summary, &data)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarm::state::StateValue;
+
+    fn state_with(value: StateValue, data: &str) -> AlarmState {
+        let data = json!({ "version": "1.0", "text": data }).to_string();
+        AlarmState::initial(1).set(value, "because", Some(&data), 2_000).unwrap()
+    }
+
+    fn item(old: &str, new: &str) -> (HistoryItem, Value) {
+        let (old, new) = (state_with(StateValue::Ok, old), state_with(StateValue::Alarm, new));
+        let item = HistoryItem::transition("a", &Transition { old, new, events: vec![] }, &[]);
+        let data = serde_json::from_str(&item.data).unwrap();
+        (item, data)
+    }
+
+    #[test]
+    fn a_transition_as_recorded() {
+        let (item, data) = item("o", "n");
+        assert_eq!(
+            (item.kind, item.summary.as_str(), item.at_ms),
+            (HistoryKind::StateUpdate, "Alarm updated from OK to ALARM", 2_000)
+        );
+        let state = |value: &str, text: &str| json!({ "stateValue": value, "stateReason": "because", "stateReasonData": { "version": "1.0", "text": text } });
+        assert_eq!(
+            data,
+            json!({ "version": "1.0", "oldState": state("OK", "o"), "newState": state("ALARM", "n") })
+        );
+    }
+
+    #[test]
+    fn details_give_way_to_the_limit_old_ones_first() {
+        let long = "x".repeat(3_000);
+        let (item_of_both, data) = item(&long, &long);
+        assert!(item_of_both.data.chars().count() <= DATA_CHARS_MAX);
+        assert!(
+            data["oldState"]["stateReasonData"].is_null() && !data["newState"]["stateReasonData"].is_null()
+        );
+        let (_, data) = item("o", &"x".repeat(5_000));
+        assert!(data["newState"]["stateReasonData"].is_null());
+        let definition = json!({ "alarmName": "a", "alarmDescription": "d".repeat(5_000) });
+        assert!(HistoryItem::created("a", 1, &definition).data.len() <= DATA_CHARS_MAX);
+        let name = "n".repeat(255);
+        assert_eq!(HistoryItem::created(&name, 1, &json!({})).summary.chars().count(), SUMMARY_CHARS_MAX);
+    }
+
+    #[test]
+    fn actions_succeed_or_fail_by_name() {
+        let arn = "arn:aws:sns:us-east-1:000000000000:t";
+        let done = HistoryItem::action("a", 5, 4, arn, None);
+        assert_eq!(done.summary, format!("Successfully executed action {arn}"));
+        let failed = HistoryItem::action("a", 5, 4, arn, Some("timed out"));
+        assert_eq!(failed.summary, format!("Failed to execute action {arn}"));
+        let data: Value = serde_json::from_str(&failed.data).unwrap();
+        assert_eq!((&data["actionState"], &data["error"]), (&json!("Failed"), &json!("timed out")));
+        assert_eq!(failed.describe()["HistoryItemType"], "Action");
+    }
+}

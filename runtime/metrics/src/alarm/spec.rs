@@ -176,6 +176,9 @@ impl AlarmSpec {
         if put.alarm_name.is_empty() {
             return Err(Fault::missing("The parameter AlarmName is required."));
         }
+        if put.alarm_name.chars().any(char::is_control) {
+            return Err(Fault::validation("AlarmName must not contain ASCII control characters"));
+        }
         let spec = AlarmSpec {
             name: put.alarm_name.clone(),
             description: put.alarm_description.clone(),

@@ -12,6 +12,7 @@ use crate::time;
 use crate::unit::Unit;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 const QUERIES_MAX: usize = 500;
 
@@ -20,6 +21,7 @@ const QUERIES_MAX: usize = 500;
 #[serde(rename_all = "PascalCase")]
 #[allow(missing_docs, reason = "the members are documented by the operation of the same name")]
 pub struct GetMetricData {
+    // LabelOptions is not here: its time zone matters to dynamic labels alone, and those are refused.
     pub metric_data_queries: Vec<MetricDataQuery>,
     pub start_time: Number,
     pub end_time: Number,
@@ -29,8 +31,6 @@ pub struct GetMetricData {
     pub scan_by: Option<String>,
     #[serde(default)]
     pub max_datapoints: Option<i64>,
-    #[serde(default)]
-    pub label_options: Option<Value>,
 }
 
 /// One query of it.
@@ -102,14 +102,14 @@ pub fn get_metric_data<R: Reads>(
             next = Some((index, 0));
             break;
         }
-        let mut values = read(records, scope, query).map_err(Failure::Records)?;
+        let Found { mut values, units } = read(records, scope, query).map_err(Failure::Records)?;
         if !ascending {
             values.reverse();
         }
         let rest = values.get(skip..).unwrap_or_default();
         let shown = &rest[..rest.len().min(left)];
         let is_complete = shown.len() == rest.len();
-        results.push(result(query, shown, is_complete));
+        results.push(result(query, shown, is_complete, &units));
         left -= shown.len();
         if !is_complete {
             next = Some((index, skip + shown.len()));
@@ -124,23 +124,41 @@ pub fn get_metric_data<R: Reads>(
     Ok(answer)
 }
 
-fn result(query: &Query, values: &[(i64, f64)], is_complete: bool) -> Value {
-    json!({
+fn result(query: &Query, values: &[(i64, f64)], is_complete: bool, units: &BTreeSet<Unit>) -> Value {
+    let mut result = json!({
         "Id": query.id,
         "Label": query.label,
         "Timestamps": values.iter().map(|(ms, _)| time::to_seconds(*ms)).collect::<Vec<_>>(),
         "Values": values.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
         "StatusCode": if is_complete { "Complete" } else { "PartialData" },
-    })
+    });
+    if units.len() > 1 {
+        // One of them was read; AWS says so in these words.
+        let names: Vec<&str> = units.iter().map(|unit| unit.as_str()).collect();
+        let value = format!("Multiple units returned: '[{}]'", names.join(", "));
+        result["Messages"] = json!([{ "Code": "MultipleUnits", "Value": value }]);
+    }
+    result
 }
 
-fn read<R: Reads>(records: &mut R, scope: &Scope, query: &Query) -> Result<Vec<(i64, f64)>, R::Error> {
-    let Some(series) = records.series(scope, &query.metric.key())? else { return Ok(Vec::new()) };
+/// What was found for a query.
+#[derive(Default)]
+struct Found {
+    /// Oldest first.
+    values: Vec<(i64, f64)>,
+    /// The units that had data, where none was asked for.
+    units: BTreeSet<Unit>,
+}
+
+fn read<R: Reads>(records: &mut R, scope: &Scope, query: &Query) -> Result<Found, R::Error> {
+    let Some(series) = records.series(scope, &query.metric.key())? else { return Ok(Found::default()) };
     let points = records.points(series.id, query.window.start_ms, query.window.end_ms)?;
-    Ok(rollup::periods_of_unit(&points, &query.window, query.unit)
+    let values = rollup::periods_of_unit(&points, &query.window, query.unit)
         .into_iter()
         .filter_map(|(start_ms, point)| query.statistic.compute(&point.values).map(|value| (start_ms, value)))
-        .collect())
+        .collect();
+    let units = points.iter().map(|point| point.key.unit).filter(|_| query.unit.is_none()).collect();
+    Ok(Found { values, units })
 }
 
 fn check(scope: &Scope, get: &GetMetricData, now_ms: i64) -> Result<Vec<Query>, Fault> {
@@ -159,9 +177,6 @@ fn check(scope: &Scope, get: &GetMetricData, now_ms: i64) -> Result<Vec<Query>, 
     }
     if start_ms > end_ms {
         return Err(Fault::validation("The parameter EndTime must be greater than StartTime."));
-    }
-    if get.label_options.is_some() {
-        return Err(Fault::unsupported("LabelOptions in GetMetricData (dynamic labels)"));
     }
     let mut queries = Vec::new();
     for (index, query) in all.iter().enumerate() {

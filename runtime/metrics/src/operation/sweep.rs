@@ -12,23 +12,35 @@ pub struct Swept {
     pub joined: usize,
     /// Points that are gone: joined into others, or too old.
     pub gone: usize,
+    /// There may be more to do: the limit was reached.
+    pub has_more: bool,
 }
 
-/// Sweeps the points of one series, in one transaction with whatever else is in it.
-pub fn sweep_points<R: Records>(records: &mut R, series: u64, now_ms: i64) -> Result<Swept, R::Error> {
-    let until_ms = now_ms - retention::kept_ms(Tier::Second);
-    let points = records.points(series, i64::MIN, until_ms)?;
-    let plan = retention::plan(&points, now_ms);
-    let mut swept = Swept { joined: plan.rollups.len(), gone: plan.drops.len() };
-    for rollup in plan.rollups {
-        records.merge_point(series, rollup.into.key, &rollup.into.point)?;
-        for key in &rollup.from {
-            records.delete_point(series, *key)?;
+/// Sweeps the points of one series, in one transaction with whatever else is in it: at most `limit` points of each
+/// tier. A bucket that the limit cuts is joined in two steps, to the same sum.
+pub fn sweep_points<R: Records>(
+    records: &mut R,
+    series: u64,
+    now_ms: i64,
+    limit: usize,
+) -> Result<Swept, R::Error> {
+    let mut swept = Swept::default();
+    for tier in Tier::ALL {
+        let points = records.points_before(series, tier, now_ms - retention::kept_ms(tier), limit)?;
+        let plan = retention::plan(&points, now_ms);
+        let gone: usize = plan.rollups.iter().map(|rollup| rollup.from.len()).sum();
+        swept.joined += plan.rollups.len();
+        swept.gone += gone + plan.drops.len();
+        swept.has_more |= points.len() == limit && gone + plan.drops.len() > 0;
+        for rollup in plan.rollups {
+            records.merge_point(series, rollup.into.key, &rollup.into.point)?;
+            for key in rollup.from {
+                records.delete_point(series, key)?;
+            }
         }
-        swept.gone += rollup.from.len();
-    }
-    for key in plan.drops {
-        records.delete_point(series, key)?;
+        for key in plan.drops {
+            records.delete_point(series, key)?;
+        }
     }
     Ok(swept)
 }

@@ -163,6 +163,73 @@ fn metric_data_pages_and_orders() {
     }
 }
 
+#[test]
+fn several_units_are_told_as_aws_does() {
+    let mut records = Memory::default();
+    for (value, unit) in [(60_000, "Milliseconds"), (60, "Seconds"), (5, "Count")] {
+        put_data(&mut records, json!([{"MetricName": "m", "Value": value, "Unit": unit}]), NOW_MS);
+    }
+    let get = |unit: Value| {
+        input(json!({"StartTime": NOW_S, "EndTime": NOW_S + 60, "MetricDataQueries": [
+            {"Id": "m1", "MetricStat": {"Metric": {"Namespace": "App", "MetricName": "m"}, "Period": 60, "Stat": "Sum", "Unit": unit}}]}))
+    };
+    let all = get_metric_data(&mut records, &scope(), &get(Value::Null), NOW_MS).unwrap();
+    let result = &all["MetricDataResults"][0];
+    assert_eq!(result["Values"], json!([5.0]));
+    assert_eq!(
+        result["Messages"],
+        json!([{"Code": "MultipleUnits", "Value": "Multiple units returned: '[Count, Milliseconds, Seconds]'"}])
+    );
+    let one = get_metric_data(&mut records, &scope(), &get(json!("Seconds")), NOW_MS).unwrap();
+    let result = &one["MetricDataResults"][0];
+    assert_eq!((&result["Values"], result.get("Messages")), (&json!([60.0]), None));
+}
+
+#[test]
+fn labels_tell_queries_apart() {
+    let mut records = Memory::default();
+    for (queries, labels) in [
+        (vec![("Sum", 60), ("Minimum", 30)], vec!["m Sum 60", "m Minimum 30"]),
+        (vec![("Sum", 60), ("Minimum", 60)], vec!["m Sum", "m Minimum"]),
+        (vec![("Sum", 60), ("Sum", 30)], vec!["m 60", "m 30"]),
+        (vec![("Sum", 60), ("Sum", 60)], vec!["m", "m"]),
+    ] {
+        let queries: Vec<Value> = queries
+            .into_iter()
+            .enumerate()
+            .map(|(i, (stat, period))| json!({"Id": format!("q{i}"), "MetricStat": {"Metric": {"Namespace": "App", "MetricName": "m"}, "Period": period, "Stat": stat}}))
+            .collect();
+        let get = input(json!({"StartTime": NOW_S, "EndTime": NOW_S + 60, "MetricDataQueries": queries}));
+        let answer = get_metric_data(&mut records, &scope(), &get, NOW_MS).unwrap();
+        let got: Vec<&str> = answer["MetricDataResults"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| r["Label"].as_str().unwrap())
+            .collect();
+        assert_eq!(got, labels);
+    }
+}
+
+#[test]
+fn absurd_times_are_answered() {
+    let mut records = Memory::default();
+    put_data(&mut records, json!([{"MetricName": "m", "Value": 1}]), NOW_MS);
+    let query = json!([{"Id": "q", "MetricStat": {"Metric": {"Namespace": "App", "MetricName": "m"}, "Period": 60, "Stat": "Sum"}}]);
+    for (start, end) in [(-1e300, 1e300), (-1e15, 1e15), (0.0, 1e18)] {
+        let get = input(json!({"StartTime": start, "EndTime": end, "MetricDataQueries": query}));
+        let answer = get_metric_data(&mut records, &scope(), &get, NOW_MS).unwrap();
+        assert_eq!(answer["MetricDataResults"][0]["Values"], json!([1.0]));
+        let get = input(
+            json!({"Namespace": "App", "MetricName": "m", "StartTime": start, "EndTime": end, "Period": 60, "Statistics": ["Sum"]}),
+        );
+        assert_eq!(
+            fault(get_metric_statistics(&mut records, &scope(), &get, NOW_MS)).code,
+            Code::InvalidParameterCombination
+        );
+    }
+}
+
 fn token_text(text: &str) -> String {
     token('d', text)
 }
@@ -390,8 +457,10 @@ fn sweeping_keeps_sums_in_coarser_points() {
     let count = |records: &mut Memory| records.points(series, i64::MIN, i64::MAX).unwrap().len();
     assert_eq!(count(&mut records), 120);
     let later = NOW_MS + 3 * 3_600_000 + 120_000;
-    let swept = super::sweep::sweep_points(&mut records, series, later).unwrap();
-    assert_eq!((swept.joined, swept.gone, count(&mut records)), (2, 120, 2));
+    let first = super::sweep::sweep_points(&mut records, series, later, 90).unwrap();
+    assert_eq!((first.joined, first.gone, first.has_more), (2, 90, true), "the limit cuts the second minute");
+    let swept = super::sweep::sweep_points(&mut records, series, later, 90).unwrap();
+    assert_eq!((swept.joined, swept.gone, swept.has_more, count(&mut records)), (1, 30, false, 2));
     put_data(
         &mut records,
         json!([{"MetricName": "m", "Value": 1, "Timestamp": NOW_S, "StorageResolution": 1}]),
@@ -399,7 +468,7 @@ fn sweeping_keeps_sums_in_coarser_points() {
     );
     assert_eq!(count(&mut records), 2, "late data join what was rolled up");
     for days in [16, 64, 300, 456] {
-        super::sweep::sweep_points(&mut records, series, NOW_MS + days * DAY_MS).unwrap();
+        super::sweep::sweep_points(&mut records, series, NOW_MS + days * DAY_MS, 500).unwrap();
         let sum: f64 =
             records.points(series, i64::MIN, i64::MAX).unwrap().iter().map(|p| p.point.values.sum).sum();
         assert_eq!(sum, if days < 456 { 121.0 } else { 0.0 }, "after {days} days");

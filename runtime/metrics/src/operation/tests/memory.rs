@@ -2,7 +2,7 @@
 
 use crate::Scope;
 use crate::alarm::history::HistoryItem;
-use crate::point::{Point, PointKey, StoredPoint};
+use crate::point::{Point, PointKey, StoredPoint, Tier};
 use crate::records::{
     AlarmDefinition, AlarmRecord, HistoryEntry, HistoryQuery, Reads, Records, SeriesRecord,
 };
@@ -73,6 +73,19 @@ impl Reads for Memory {
             .filter(|((of, key), _)| *of == series && inside(key))
             .map(|((_, key), point)| StoredPoint { key: *key, point: point.clone() })
             .collect())
+    }
+
+    fn points_before(
+        &mut self,
+        series: u64,
+        tier: Tier,
+        before_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredPoint>, Infallible> {
+        let mut found = self.points(series, i64::MIN, before_ms)?;
+        found.retain(|point| point.key.tier == tier);
+        found.truncate(limit);
+        Ok(found)
     }
 
     fn alarm(&mut self, scope: &Scope, name: &str) -> Result<Option<AlarmRecord>, Infallible> {
