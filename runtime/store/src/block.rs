@@ -24,10 +24,10 @@ pub(crate) struct Rows {
     pub(crate) text: Vec<u8>,
 }
 
-/// Bytes one row takes besides its message.
-const ROW_BYTES: usize = 29;
-
 impl Rows {
+    /// Bytes one row takes besides its message.
+    pub(crate) const ROW_BYTES: u64 = 29;
+
     pub(crate) fn empty(group: GroupId, stream: StreamId) -> Self {
         Self {
             group,
@@ -46,7 +46,7 @@ impl Rows {
     }
 
     pub(crate) fn memory_bytes(&self) -> u64 {
-        (self.text.len() + self.len() * ROW_BYTES) as u64
+        self.text.len() as u64 + self.len() as u64 * Self::ROW_BYTES
     }
 
     pub(crate) fn clear(&mut self) {

@@ -92,14 +92,22 @@ impl FsDisk {
     /// As the operating system says.
     pub fn new(root: impl AsRef<Path>) -> io::Result<Self> {
         let root = root.as_ref().to_path_buf();
-        if !root.is_dir() {
-            fs::create_dir_all(&root)?;
-            if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                File::open(parent)?.sync_all()?;
-            }
-        }
+        make_dir(&root)?;
         Ok(Self { root })
     }
+}
+
+/// Makes a folder and those above it, each durable before the next.
+fn make_dir(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        make_dir(parent)?;
+    }
+    fs::create_dir(path)?;
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 struct FsFile(File);

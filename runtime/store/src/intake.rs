@@ -84,8 +84,11 @@ pub(crate) fn read_header(bytes: &[u8]) -> Header {
     if header[..4] != MAGIC {
         return Header::Damaged;
     }
-    if header[4] != VERSION {
-        return Header::Version(header[4]);
+    match header[4] {
+        VERSION => {}
+        // No version was ever 0: these are bytes that never reached the disk.
+        0 => return Header::Damaged,
+        other => return Header::Version(other),
     }
     let mut first = Reader::new(&header[8..]);
     match first.u64() {

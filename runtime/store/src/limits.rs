@@ -16,7 +16,7 @@ pub struct Limits {
     pub sealing_generations: usize,
     /// At close, less than this stays in the intake log and is replayed at the next open.
     pub close_seal_bytes: u64,
-    /// Raw message bytes of one block; one larger message makes one larger block.
+    /// Messages of one block, plus 29 bytes for each event; one larger message makes one larger block.
     pub block_bytes: u64,
     /// Decoded blocks kept for the next reader.
     pub cache_bytes: u64,

@@ -70,6 +70,10 @@ impl Generation {
         self.chunks.push(chunk);
     }
 
+    pub(crate) fn events(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.batch.events.len() as u64).sum()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }

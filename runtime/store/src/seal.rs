@@ -56,7 +56,11 @@ impl Engine {
             // Invariant: only this function, under the maintenance lock, takes from the front.
             view.sealing.pop_front();
             if let Some(segment) = segment {
+                let left_out = segment.record.events < generation.events();
                 view.segments.insert((segment.record.first_seq, segment.record.id), segment);
+                if left_out {
+                    view.rebuild_stats();
+                }
                 self.counters.sealed_segments.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{Builder, JoinHandle};
 
 use crate::blobs::{Blobs, DiskBlobs};
-use crate::block::{BlockHandle, Clip};
+use crate::block::{BlockHandle, Clip, Event};
 use crate::cache::Cache;
 use crate::disk::Disk;
 use crate::engine::{Engine, OnAdvance, Parts};
 use crate::error::{AppendError, OpenError, ReadError, SealError};
 use crate::events::Batch;
 use crate::follow::{Filling, Page, PageLimit};
-use crate::id::{GroupId, Position, StreamId};
+use crate::id::{EventId, GroupId, Position, StreamId};
 use crate::intake;
 use crate::intake::writer::{Ack, IntakeWriter, OnDurable, Waiting};
 use crate::limits::Limits;
@@ -190,6 +190,29 @@ impl Store {
         let upto_seq = snapshot.map_or(u64::MAX, |position| position.seq);
         let clip = Clip { from_ms, to_ms, upto_seq, swept: Vec::new() };
         self.engine.view().handles(selection, &clip, self.engine.limits.block_bytes)
+    }
+
+    /// Looks one event up; with the stream given, at most a few blocks are read.
+    ///
+    /// # Errors
+    /// The storage fails or the block is damaged.
+    pub fn event(
+        &self,
+        group: GroupId,
+        stream: Option<StreamId>,
+        id: EventId,
+    ) -> Result<Option<Event>, ReadError> {
+        let (time, seq) = (id.timestamp_ms, id.position.seq);
+        let selection = Selection { groups: vec![group], streams: stream.map(|stream| vec![stream]) };
+        for handle in self.blocks(&selection, time, time, None) {
+            if (handle.meta.min_seq..=handle.meta.max_seq).contains(&seq) {
+                let block = handle.load()?;
+                if let Ok(row) = block.seqs().binary_search(&seq) {
+                    return Ok(Some(block.event(row).to_event()));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Reads in the order of arrival, from a position to another (exclusive), only some groups if given.

@@ -162,7 +162,7 @@ impl View {
                 if outside || chunk.first_seq >= clip.upto_seq {
                     continue;
                 }
-                let bytes = chunk.batch.events.text.len() as u64;
+                let bytes = chunk.cost();
                 if size + bytes > block_bytes {
                     flush(&mut taken);
                     size = 0;

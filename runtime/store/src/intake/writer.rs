@@ -282,24 +282,22 @@ impl IntakeWriter {
         let create = || {
             let file = disk.create(&name)?;
             file.append(&header)?;
-            // The header's bytes become durable with the first commit; the name has to be before it.
-            disk.sync_dir()?;
-            Ok(file)
+            Ok::<_, io::Error>(file)
         };
-        match create() {
-            Ok(file) => {
-                self.file = file;
-                self.file_bytes = header.len() as u64;
-                self.engine.start_generation(Generation::new(self.next_seq, name));
-                Ok(())
-            }
-            Err(error) => {
-                let error: io::Error = error;
-                // An empty file is ignored at open; without it the name is free for the next try.
-                let _ = disk.remove(&name);
-                Err(SealError::from(error))
-            }
+        let file = create().map_err(|error| {
+            // An empty file is ignored at open; without it the name is free for the next try.
+            let _ = disk.remove(&name);
+            SealError::from(error)
+        })?;
+        // The header's bytes become durable with the first commit; the name has to be before it.
+        if let Err(error) = disk.sync_dir() {
+            self.refuse();
+            return Err(error.into());
         }
+        self.file = file;
+        self.file_bytes = header.len() as u64;
+        self.engine.start_generation(Generation::new(self.next_seq, name));
+        Ok(())
     }
 }
 

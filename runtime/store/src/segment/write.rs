@@ -39,7 +39,7 @@ impl Writer {
         Self { id, bytes: layout::header(id).to_vec(), entries: Vec::new() }
     }
 
-    /// Adds one stream in blocks of at most `block_bytes` of messages.
+    /// Adds one stream in blocks of at most `block_bytes` in memory.
     pub(crate) fn add_stream(
         &mut self,
         encoder: &mut Encoder,
@@ -56,7 +56,7 @@ impl Writer {
         while !left.is_empty() {
             let (mut count, mut size) = (0, 0);
             for row in left {
-                size += row.length(chunks) as u64;
+                size += row.length(chunks) as u64 + Rows::ROW_BYTES;
                 if count > 0 && size > block_bytes {
                     break;
                 }

@@ -93,6 +93,16 @@ fn fill(store: &Store, dice: &mut Dice, model: &mut BTreeMap<(i64, u64), Event>,
     }
 }
 
+fn find_each(store: &Store, model: &BTreeMap<(i64, u64), Event>, dice: &mut Dice) {
+    for event in model.values().step_by(7) {
+        let stream = dice.one_in(2).then_some(event.stream);
+        assert_eq!(store.event(event.group, stream, event.id()).unwrap().as_ref(), Some(event));
+        let other = EventId::new(event.timestamp_ms + 1, event.position);
+        assert_eq!(store.event(event.group, stream, other).unwrap(), None);
+        assert_eq!(store.event(GroupId(event.group.0 + 9), None, event.id()).unwrap(), None);
+    }
+}
+
 fn check_against(store: &Store, model: &BTreeMap<(i64, u64), Event>, dice: &mut Dice) {
     let mut by_seq: Vec<Event> = model.values().cloned().collect();
     by_seq.sort_by_key(|event| event.position);
@@ -101,6 +111,7 @@ fn check_against(store: &Store, model: &BTreeMap<(i64, u64), Event>, dice: &mut 
     {
         assert!(followed(store, limit) == by_seq);
     }
+    find_each(store, model, dice);
     for _ in 0..20 {
         let mut selection = groups(&[1 + dice.below(3), 1 + dice.below(3)]);
         if dice.one_in(2) {
@@ -163,6 +174,15 @@ fn scans_agree_with_a_model_before_and_after_sealing() {
         drop(store);
         check_against(&open_on(&disk, &manifest), &model, &mut dice);
     }
+}
+
+#[test]
+fn readers_may_cross_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Store>();
+    check::<Block>();
+    check::<BlockHandle>();
+    check::<Scan>();
 }
 
 #[test]
