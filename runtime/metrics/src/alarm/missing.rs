@@ -134,7 +134,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(crate::test_rounds(256)))]
         #[test]
         fn gaps_do_not_matter_when_there_is_enough(points in "[X0-]{3,9}", n in 1..4usize, m in 1..4usize, t in treatment()) {
-            prop_assume!(m <= n);
+            let m = m.min(n);
             let range = verdicts(&points);
             let decision = decide(&range, m, n, t);
             let real = range.iter().filter(|v| **v != Verdict::Missing).count();
@@ -148,7 +148,7 @@ mod tests {
 
         #[test]
         fn breaching_is_never_milder_than_not_breaching(points in "[X0-]{3,9}", n in 1..6usize, m in 1..6usize) {
-            prop_assume!(m <= n);
+            let m = m.min(n);
             let range = verdicts(&points);
             let strict = decide(&range, m, n, TreatMissingData::Breaching);
             let mild = decide(&range, m, n, TreatMissingData::NotBreaching);
@@ -157,7 +157,7 @@ mod tests {
 
         #[test]
         fn a_worse_datapoint_never_ends_an_alarm(points in "[X0]{3,9}", at in 0..9usize, n in 1..4usize, m in 1..4usize, t in treatment()) {
-            prop_assume!(m <= n && at < points.len());
+            let (m, at) = (m.min(n), at % points.len());
             let range = verdicts(&points);
             let mut worse = range.clone();
             worse[at] = Verdict::Breaching;
