@@ -96,11 +96,11 @@ impl<'a> Tx<'a> {
     ///
     /// # Errors
     /// Storage failures; each item may fail to decode.
-    pub(crate) fn scan<V: DeserializeOwned>(
-        &self,
+    pub(crate) fn scan<'s, V: DeserializeOwned>(
+        &'s self,
         table: &Table<V>,
         span: &Span,
-    ) -> Result<impl Iterator<Item = Result<(Key, V), MetaError>>, MetaError> {
+    ) -> Result<impl Iterator<Item = Result<(Key, V), MetaError>> + use<'s, 'a, V>, MetaError> {
         let name = table.name;
         let rows = self.merged(name, span)?;
         Ok(rows.map(move |row| {

@@ -16,3 +16,9 @@ pub(crate) struct Scope {
     /// Name of the region.
     pub(crate) region: String,
 }
+
+impl From<&Scope> for metrics::Scope {
+    fn from(scope: &Scope) -> metrics::Scope {
+        metrics::Scope { account: scope.account.clone(), region: scope.region.clone() }
+    }
+}
