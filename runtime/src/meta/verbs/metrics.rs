@@ -20,7 +20,7 @@ const SERIES: Table<SeriesRecord> = Table::new("metric_series");
 /// series id -> where its row is.
 const SERIES_IDS: Table<Place> = Table::new("metric_series_ids");
 
-/// (series id, bucket, tier, unit) -> point.
+/// (series id, tier, bucket, unit) -> point.
 const POINTS: Table<StoredPoint> = Table::new("metric_points");
 
 /// (account, region, name) -> alarm.
@@ -83,7 +83,7 @@ fn tier_number(tier: Tier) -> u64 {
 }
 
 fn point_key(series: u64, key: PointKey) -> Key {
-    Key::of((series, key.bucket_ms, tier_number(key.tier), key.unit.as_str()))
+    Key::of((series, tier_number(key.tier), key.bucket_ms, key.unit.as_str()))
 }
 
 impl Reads for Tx<'_> {
@@ -117,8 +117,26 @@ impl Reads for Tx<'_> {
     }
 
     fn points(&mut self, series: u64, from_ms: i64, to_ms: i64) -> Result<Vec<StoredPoint>, MetaError> {
-        let span = Span::range(&Key::of((series, from_ms)), &Key::of((series, to_ms)));
-        self.scan(&POINTS, &span)?.map(|row| Ok(row?.1)).collect()
+        let mut found = Vec::new();
+        for tier in Tier::ALL.map(tier_number) {
+            let span = Span::range(&Key::of((series, tier, from_ms)), &Key::of((series, tier, to_ms)));
+            for row in self.scan(&POINTS, &span)? {
+                found.push(row?.1);
+            }
+        }
+        Ok(found)
+    }
+
+    fn points_before(
+        &mut self,
+        series: u64,
+        tier: Tier,
+        before_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredPoint>, MetaError> {
+        let tier = tier_number(tier);
+        let span = Span::range(&Key::of((series, tier)), &Key::of((series, tier, before_ms)));
+        self.scan(&POINTS, &span)?.take(limit).map(|row| Ok(row?.1)).collect()
     }
 
     fn alarm(&mut self, scope: &Scope, name: &str) -> Result<Option<AlarmRecord>, MetaError> {

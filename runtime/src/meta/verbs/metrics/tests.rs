@@ -79,6 +79,11 @@ fn points_are_read_by_bucket_in_all_tiers_and_units() {
     let found = |from_ms, to_ms| read(&meta, |tx| tx.points(7, from_ms, to_ms)).len();
     assert_eq!((found(0, 60_000), found(-60_000, 60_001), found(1, 60_000)), (3, 5, 0));
     assert!(read(&meta, |tx| tx.points(8, i64::MIN, i64::MAX)).is_empty());
+    let old = |tier, before_ms, limit| read(&meta, |tx| tx.points_before(7, tier, before_ms, limit)).len();
+    assert_eq!(
+        (old(Tier::Minute, 60_000, 9), old(Tier::Minute, 60_000, 2), old(Tier::Hour, 0, 9)),
+        (3, 2, 0)
+    );
     change(&meta, move |tx| tx.delete_point(7, keys[1]));
     assert_eq!(read(&meta, |tx| tx.point(7, keys[1])), None);
     assert_eq!(read(&meta, |tx| tx.point(7, keys[2])), Some(point));
