@@ -1,9 +1,10 @@
 //! Owns the verbs this room needs of the metadata store, and the steps made of them.
 //! Refuses to know how records are kept. Every call runs inside the caller's transaction.
 
-use crate::outbox::{DeadLetterRecord, OutboxRecord};
-use crate::subscription::SubscriptionRecord;
-use crate::topic::TopicRecord;
+use crate::message::Message;
+use crate::outbox::{self, DeadLetterRecord, OutboxRecord, Payload, Step};
+use crate::subscription::{State, SubscriptionRecord};
+use crate::topic::{Counts, TopicRecord};
 
 /// Bounds of what accumulates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,27 +104,108 @@ pub trait Records {
     fn dead_letters_sweep(&mut self, before_ms: i64, keep: u64) -> Result<u64, Self::Error>;
 }
 
+/// How many rows a step reads at a time.
+const PAGE: usize = 256;
+
+/// Every subscription of a topic.
+pub fn subscriptions<R: Records + ?Sized>(
+    records: &mut R,
+    topic_id: u64,
+) -> Result<Vec<SubscriptionRecord>, R::Error> {
+    let mut all: Vec<SubscriptionRecord> = Vec::new();
+    loop {
+        let page = records.subscriptions_of_topic(topic_id, all.last().map(|sub| sub.id), PAGE)?;
+        let last = page.len() < PAGE;
+        all.extend(page);
+        if last {
+            return Ok(all);
+        }
+    }
+}
+
+/// The subscription of one endpoint, for `subscription::subscribe`.
+pub fn find_subscription<R: Records + ?Sized>(
+    records: &mut R,
+    topic_id: u64,
+    protocol: &str,
+    endpoint: &str,
+) -> Result<Option<SubscriptionRecord>, R::Error> {
+    let all = subscriptions(records, topic_id)?;
+    Ok(all.into_iter().find(|sub| sub.protocol.as_str() == protocol && sub.endpoint == endpoint))
+}
+
+/// Writes the outbox records of a message; how many. `ids` gives never-reused ids.
+pub fn fan_out<R: Records + ?Sized>(
+    records: &mut R,
+    topic: &TopicRecord,
+    message: &Message,
+    ids: &mut dyn FnMut() -> u64,
+    now_ms: i64,
+) -> Result<usize, R::Error> {
+    let subscriptions = subscriptions(records, topic.id)?;
+    let fresh = outbox::expand(topic, &subscriptions, message, ids, now_ms);
+    for record in &fresh {
+        records.outbox_put(record)?;
+    }
+    Ok(fresh.len())
+}
+
+/// Deletes a topic with its subscriptions. What waits for them is dropped when it falls due.
+pub fn delete_topic<R: Records + ?Sized>(records: &mut R, topic: &TopicRecord) -> Result<(), R::Error> {
+    for sub in subscriptions(records, topic.id)? {
+        records.subscription_delete(sub.id)?;
+    }
+    records.topic_delete(topic.id)
+}
+
+/// Ends a subscription and counts it on its topic.
+pub fn unsubscribe<R: Records + ?Sized>(
+    records: &mut R,
+    subscription: &SubscriptionRecord,
+) -> Result<(), R::Error> {
+    if let Some(mut topic) = records.topic_by_arn(&subscription.topic_arn)? {
+        topic.subscriptions_deleted += 1;
+        records.topic_put(&topic)?;
+    }
+    records.subscription_delete(subscription.id)
+}
+
+/// How many subscriptions a topic has, for `topic::describe`.
+pub fn counts<R: Records + ?Sized>(records: &mut R, topic_id: u64) -> Result<Counts, R::Error> {
+    let all = subscriptions(records, topic_id)?;
+    let pending = all.iter().filter(|sub| sub.state == State::Pending).count() as u64;
+    Ok(Counts { confirmed: all.len() as u64 - pending, pending })
+}
+
 /// Takes due records and leases them: each comes back after `outbox::LEASE_MS` unless `settle` is called.
+/// Messages and confirmations for a subscription that ended are dropped.
 pub fn take_due<R: Records + ?Sized>(
     records: &mut R,
     now_ms: i64,
     limit: usize,
 ) -> Result<Vec<OutboxRecord>, R::Error> {
-    let due = records.outbox_due(now_ms, limit)?;
-    for record in &due {
+    let mut taken = Vec::new();
+    for record in records.outbox_due(now_ms, limit)? {
+        let ended = match &record.payload {
+            Payload::Notification(n) => records.subscription_by_arn(&n.subscription_arn)?.is_none(),
+            Payload::Handshake(h) => {
+                !h.leaving && records.subscription_by_arn(&h.subscription_arn)?.is_none()
+            }
+            Payload::Invoke(_) => false,
+        };
+        if ended {
+            records.outbox_delete(record.id)?;
+            continue;
+        }
         records.outbox_put(&record.leased(now_ms))?;
+        taken.push(record);
     }
-    Ok(due)
+    Ok(taken)
 }
 
-/// Writes what became of a record that was taken. A record deleted meanwhile (its subscription ended)
-/// stays deleted. `step` comes from `outbox::next`.
-pub fn settle<R: Records + ?Sized>(
-    records: &mut R,
-    id: u64,
-    step: &crate::outbox::Step,
-) -> Result<(), R::Error> {
-    use crate::outbox::Step;
+/// Writes what became of a record that was taken. A record deleted meanwhile stays deleted.
+/// `step` comes from `outbox::next`.
+pub fn settle<R: Records + ?Sized>(records: &mut R, id: u64, step: &Step) -> Result<(), R::Error> {
     if records.outbox_get(id)?.is_none() {
         return Ok(());
     }
@@ -136,3 +218,23 @@ pub fn settle<R: Records + ?Sized>(
         }
     }
 }
+
+/// Deletes subscriptions of a topic whose handshake was never finished; how many.
+pub fn sweep_pending<R: Records + ?Sized>(
+    records: &mut R,
+    topic_id: u64,
+    now_ms: i64,
+) -> Result<usize, R::Error> {
+    let expired: Vec<u64> = subscriptions(records, topic_id)?
+        .into_iter()
+        .filter(|sub| sub.is_expired(now_ms))
+        .map(|sub| sub.id)
+        .collect();
+    for id in &expired {
+        records.subscription_delete(*id)?;
+    }
+    Ok(expired.len())
+}
+
+#[cfg(test)]
+mod tests;

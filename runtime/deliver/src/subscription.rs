@@ -190,12 +190,14 @@ impl SubscriptionRecord {
         self.state == State::Pending && now_ms >= self.token_expires_ms
     }
 
-    /// What `Subscribe` answers as `SubscriptionArn`, and the lists show.
-    pub fn shown_arn(&self, always: bool, pending_text: &str) -> String {
-        match self.state {
-            State::Pending if !always => pending_text.to_owned(),
-            State::Pending | State::Confirmed => self.arn.clone(),
-        }
+    /// What `Subscribe` answers; `always` is `ReturnSubscriptionArn`.
+    pub fn answered_arn(&self, always: bool) -> &str {
+        if self.state == State::Pending && !always { "pending confirmation" } else { &self.arn }
+    }
+
+    /// What the lists show as `SubscriptionArn`.
+    pub fn listed_arn(&self) -> &str {
+        if self.state == State::Pending { "PendingConfirmation" } else { &self.arn }
     }
 }
 

@@ -41,6 +41,12 @@ pub(crate) mod inbox {
     use std::net::SocketAddr;
     use std::sync::{Arc, Mutex};
 
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio::io::{AsyncRead, AsyncWrite};
+    use tokio::net::TcpStream;
+    use tokio_rustls::TlsAcceptor;
+
     use bytes::Bytes;
     use http_body_util::{BodyExt as _, Full};
     use hyper::body::Incoming;
@@ -68,24 +74,56 @@ pub(crate) mod inbox {
         pub(crate) posts: Arc<Mutex<Vec<Post>>>,
     }
 
+    /// The root that vouches for the servers below; made for these tests and used nowhere else.
+    pub(crate) const CA_PEM: &str = include_str!("test_only_tls/ca.pem");
+
+    fn acceptor() -> TlsAcceptor {
+        let leaf = CertificateDer::from_pem_slice(include_bytes!("test_only_tls/leaf.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("test_only_tls/key.pem")).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
     /// Answers by the last path segment: a number is the status, `slow` never answers, `wait` is a 429
     /// with Retry-After, `away` redirects to `/200`; anything else is 200.
     pub(crate) async fn http() -> HttpInbox {
+        serve_http(None).await
+    }
+
+    pub(crate) async fn https() -> HttpInbox {
+        serve_http(Some(acceptor())).await
+    }
+
+    async fn serve_http(tls: Option<TlsAcceptor>) -> HttpInbox {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let posts = Arc::new(Mutex::new(Vec::new()));
         let kept = posts.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let kept = kept.clone();
-                let service = hyper::service::service_fn(move |request| answer(request, kept.clone()));
-                tokio::spawn(
-                    hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service),
-                );
+                tokio::spawn(serve_http_one(stream, tls.clone(), kept.clone()));
             }
         });
         HttpInbox { address, posts }
+    }
+
+    async fn serve_http_one(stream: TcpStream, tls: Option<TlsAcceptor>, kept: Arc<Mutex<Vec<Post>>>) {
+        let service = hyper::service::service_fn(move |request| answer(request, kept.clone()));
+        let http = hyper::server::conn::http1::Builder::new();
+        // A client that goes away is its own affair.
+        let _ = match tls {
+            None => http.serve_connection(TokioIo::new(stream), service).await,
+            Some(tls) => match tls.accept(stream).await {
+                Ok(stream) => http.serve_connection(TokioIo::new(stream), service).await,
+                Err(_) => Ok(()),
+            },
+        };
     }
 
     async fn answer(
@@ -123,52 +161,75 @@ pub(crate) mod inbox {
         pub(crate) mails: Arc<Mutex<Vec<(String, String)>>>,
     }
 
+    type Mails = Arc<Mutex<Vec<(String, String)>>>;
+
     /// Speaks just enough SMTP. A recipient `NNN@...` is answered with that code.
     pub(crate) async fn mail() -> MailInbox {
+        serve_mail(None).await
+    }
+
+    pub(crate) async fn mail_tls() -> MailInbox {
+        serve_mail(Some(acceptor())).await
+    }
+
+    async fn serve_mail(tls: Option<TlsAcceptor>) -> MailInbox {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mails = Arc::new(Mutex::new(Vec::new()));
+        let mails = Mails::default();
         let kept = mails.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (read, mut write) = stream.into_split();
-                let mut lines = BufReader::new(read).lines();
-                let _ = write.write_all(b"220 inbox\r\n").await;
-                let mut to = String::new();
-                while let Ok(Some(line)) = lines.next_line().await {
-                    let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
-                    let reply = match verb.as_str() {
-                        "EHLO" => "250-inbox\r\n250 8BITMIME\r\n".to_owned(),
-                        "RCPT" => {
-                            to = line.split(['<', '>']).nth(1).unwrap().to_owned();
-                            match to.split('@').next().unwrap().parse::<u16>() {
-                                Ok(code) => format!("{code} as asked\r\n"),
-                                Err(_) => "250 ok\r\n".to_owned(),
-                            }
+                match &tls {
+                    None => converse(stream, &kept).await,
+                    Some(tls) => {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            converse(stream, &kept).await;
                         }
-                        "DATA" => {
-                            let _ = write.write_all(b"354 go on\r\n").await;
-                            let mut text = String::new();
-                            while let Ok(Some(line)) = lines.next_line().await {
-                                if line == "." {
-                                    break;
-                                }
-                                text.push_str(line.strip_prefix('.').unwrap_or(&line));
-                                text.push('\n');
-                            }
-                            kept.lock().unwrap().push((to.clone(), text));
-                            "250 kept\r\n".to_owned()
-                        }
-                        "QUIT" => "221 bye\r\n".to_owned(),
-                        _ => "250 ok\r\n".to_owned(),
-                    };
-                    if write.write_all(reply.as_bytes()).await.is_err() || verb == "QUIT" {
-                        break;
                     }
                 }
             }
         });
         MailInbox { address, mails }
+    }
+
+    async fn converse(stream: impl AsyncRead + AsyncWrite, kept: &Mails) {
+        let (read, mut write) = tokio::io::split(stream);
+        let mut lines = BufReader::new(read).lines();
+        let _ = write.write_all(b"220 inbox\r\n").await;
+        let mut to = String::new();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
+            let reply = match verb.as_str() {
+                "EHLO" => "250-inbox\r\n250-AUTH PLAIN\r\n250 8BITMIME\r\n".to_owned(),
+                "AUTH" if line != "AUTH PLAIN AHUAcA==" => "535 not you\r\n".to_owned(),
+                "RCPT" => {
+                    to = line.split(['<', '>']).nth(1).unwrap().to_owned();
+                    match to.split('@').next().unwrap().parse::<u16>() {
+                        Ok(code) => format!("{code} as asked\r\n"),
+                        Err(_) => "250 ok\r\n".to_owned(),
+                    }
+                }
+                "DATA" => {
+                    let _ = write.write_all(b"354 go on\r\n").await;
+                    let mut text = String::new();
+                    while let Ok(Some(line)) = lines.next_line().await {
+                        if line == "." {
+                            break;
+                        }
+                        text.push_str(line.strip_prefix('.').unwrap_or(&line));
+                        text.push('\n');
+                    }
+                    kept.lock().unwrap().push((to.clone(), text));
+                    "250 kept\r\n".to_owned()
+                }
+                "QUIT" => "221 bye\r\n".to_owned(),
+                "AUTH" => "235 welcome\r\n".to_owned(),
+                _ => "250 ok\r\n".to_owned(),
+            };
+            if write.write_all(reply.as_bytes()).await.is_err() || verb == "QUIT" {
+                break;
+            }
+        }
     }
 
     /// Undoes quoted-printable and base64 bodies, as a mail program does.

@@ -83,6 +83,25 @@ async fn answers_are_sorted_into_retry_and_not() {
     assert_eq!(inbox.mails.lock().unwrap().len(), before);
 }
 
+#[tokio::test]
+async fn tls_and_login() {
+    let inbox = inbox::mail_tls().await;
+    let login = |password: &str| Some(("u".to_owned(), password.to_owned()));
+    let base = SmtpOptions {
+        tls: SmtpTls::Implicit,
+        login: login("p"),
+        extra_roots: vec![inbox::CA_PEM.to_owned()],
+        ..options(inbox.address)
+    };
+    let good = Mailer::new(&base).unwrap();
+    assert_eq!(good.send("ops@example.com", &mail("s", "b")).await, Outcome::Accepted);
+    let wrong = Mailer::new(&SmtpOptions { login: login("q"), ..base.clone() }).unwrap();
+    assert!(matches!(wrong.send("ops@example.com", &mail("s", "b")).await, Outcome::Retry(_)));
+    let untrusting = Mailer::new(&SmtpOptions { extra_roots: Vec::new(), ..base }).unwrap();
+    assert!(matches!(untrusting.send("ops@example.com", &mail("s", "b")).await, Outcome::Retry(_)));
+    assert_eq!(inbox.mails.lock().unwrap().len(), 1);
+}
+
 #[test]
 fn options_are_checked() {
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 25));

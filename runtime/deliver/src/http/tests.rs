@@ -7,9 +7,25 @@ use crate::egress::{Rules, System};
 use crate::tests::inbox;
 
 fn poster(allow_loopback: bool, timeout_ms: u64) -> Poster {
+    Poster::new(gate(allow_loopback), &[], Duration::from_millis(timeout_ms)).unwrap()
+}
+
+fn gate(allow_loopback: bool) -> Gate {
     let rules = Arc::new(Rules { allow_loopback, listed: Vec::new() });
-    let gate = Gate::new(rules, Arc::new(System), Arc::new(System));
-    Poster::new(gate, &[], Duration::from_millis(timeout_ms)).unwrap()
+    Gate::new(rules, Arc::new(System), Arc::new(System))
+}
+
+#[tokio::test]
+async fn https_is_spoken_and_its_certificate_checked() {
+    let inbox = inbox::https().await;
+    let endpoint = Endpoint::parse(&format!("https://127.0.0.1:{}/200", inbox.address.port())).unwrap();
+    let trusting = Poster::new(gate(true), &[inbox::CA_PEM.to_owned()], Duration::from_secs(5)).unwrap();
+    assert_eq!(trusting.post(&endpoint, &[], Bytes::from_static(b"b")).await, Outcome::Accepted);
+    let strict = poster(true, 5000).post(&endpoint, &[], Bytes::from_static(b"b")).await;
+    assert!(matches!(&strict, Outcome::Retry { error, .. } if error.contains("certificate")), "{strict:?}");
+    assert_eq!(inbox.posts.lock().unwrap().len(), 1);
+    let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned();
+    assert!(Poster::new(gate(true), &[garbage], Duration::from_secs(5)).is_err());
 }
 
 #[test]

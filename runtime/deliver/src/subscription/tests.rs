@@ -216,8 +216,9 @@ fn the_handshake() {
     let topic = topic("t");
     let ask = request("http", URL, &[("RawMessageDelivery", "true")]);
     let first = subscribed(&ask);
-    assert_eq!(first.record.shown_arn(false, "pending confirmation"), "pending confirmation");
-    assert_eq!(first.record.shown_arn(true, ""), first.record.arn);
+    assert_eq!(first.record.answered_arn(false), "pending confirmation");
+    assert_eq!(first.record.answered_arn(true), first.record.arn);
+    assert_eq!(first.record.listed_arn(), "PendingConfirmation");
     let again = Fresh { id: 10, uuid: "other".to_owned(), token: [1; 32], now_ms: 5000 };
     let second = subscribe(&topic, &ask, Some(first.record.clone()), &again, &open_rules()).unwrap();
     assert_eq!((second.record.id, second.handshake, second.is_new), (9, true, false));
