@@ -1,0 +1,187 @@
+//! The records of functions, and the verbs this room needs to keep them. Encodings, names of
+//! tables and transactions are the root's.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Where a function is on its way from upload to running.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// It is being compiled.
+    #[default]
+    Pending,
+    /// It runs.
+    Active,
+    /// It does not compile, or is no function; `state_reason` says why.
+    Failed,
+}
+
+impl State {
+    /// Lambda's spelling.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Active => "Active",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
+/// One statement of a function's resource policy (AddPermission).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Statement {
+    /// `StatementId`.
+    pub id: String,
+    /// Who: a service name or an account.
+    pub principal: String,
+    /// `lambda:InvokeFunction` and the like.
+    pub action: String,
+    /// Only for this source, if given.
+    pub source_arn: Option<String>,
+    /// Only for sources of this account, if given.
+    pub source_account: Option<String>,
+}
+
+/// A function as it is stored. Fields are only ever added, each with a default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FunctionRecord {
+    /// Never used again for another function.
+    pub id: u64,
+    /// The name, unique in its account and region.
+    pub name: String,
+    /// Counts up with every change of code or configuration.
+    pub revision: u64,
+    /// SHA-256 of the WebAssembly, hex: the key of the code, recorded with what it makes.
+    pub digest: String,
+    /// `$LATEST`, until versions can be published.
+    pub version: String,
+    /// As given: `provided.al2023` and the like.
+    pub runtime: String,
+    /// As given; names the module when a zip has several.
+    pub handler: String,
+    /// The ARN given as `Role`; stored and echoed.
+    pub role: String,
+    /// As given.
+    pub description: String,
+    /// Seconds a call may take.
+    pub timeout_s: u32,
+    /// Memory of an instance, MB.
+    pub memory_mb: u32,
+    /// Environment variables, also the guest's `config`.
+    pub environment: BTreeMap<String, String>,
+    /// Tags; `logboom:allow-*` grant capabilities.
+    pub tags: BTreeMap<String, String>,
+    /// The text of `function.toml` from the zip, if any.
+    pub manifest: Option<String>,
+    /// `Architectures` as given; stored and echoed.
+    pub architectures: Vec<String>,
+    /// Where it is on its way.
+    pub state: State,
+    /// Why it is not active, for people.
+    pub state_reason: String,
+    /// Lambda's `StateReasonCode`.
+    pub state_reason_code: String,
+    /// Milliseconds since the Unix epoch.
+    pub created_ms: i64,
+    /// Milliseconds since the Unix epoch.
+    pub last_modified_ms: i64,
+    /// Bytes of the upload.
+    pub code_size: u64,
+    /// SHA-256 of the upload, base64.
+    pub code_sha256: String,
+    /// The resource policy.
+    pub policy: Vec<Statement>,
+}
+
+/// Lambda's `CodeSha256` of an upload: base64 of the SHA-256.
+pub fn code_sha256(upload: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(Sha256::digest(upload))
+}
+
+/// The verbs functions need from the metadata, inside one transaction. Implemented by the root.
+pub trait Records {
+    /// What reading or writing can fail with.
+    type Error;
+
+    /// A function by name.
+    ///
+    /// # Errors
+    /// The metadata cannot be read.
+    fn function(
+        &mut self,
+        account: &str,
+        region: &str,
+        name: &str,
+    ) -> Result<Option<FunctionRecord>, Self::Error>;
+
+    /// Functions in order of their names, after the given one.
+    ///
+    /// # Errors
+    /// The metadata cannot be read.
+    fn functions(
+        &mut self,
+        account: &str,
+        region: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<FunctionRecord>, Self::Error>;
+
+    /// Writes a function under its name.
+    ///
+    /// # Errors
+    /// The metadata cannot be written.
+    fn put_function(
+        &mut self,
+        account: &str,
+        region: &str,
+        record: &FunctionRecord,
+    ) -> Result<(), Self::Error>;
+
+    /// Removes a function; one that is not there is no error.
+    ///
+    /// # Errors
+    /// The metadata cannot be written.
+    fn delete_function(&mut self, account: &str, region: &str, name: &str) -> Result<(), Self::Error>;
+
+    /// The WebAssembly of a digest.
+    ///
+    /// # Errors
+    /// The metadata cannot be read.
+    fn code(&mut self, digest: &str) -> Result<Option<Vec<u8>>, Self::Error>;
+
+    /// Keeps the WebAssembly of a digest.
+    ///
+    /// # Errors
+    /// The metadata cannot be written.
+    fn put_code(&mut self, digest: &str, wasm: &[u8]) -> Result<(), Self::Error>;
+
+    /// Removes the WebAssembly of a digest no function has any more.
+    ///
+    /// # Errors
+    /// The metadata cannot be written.
+    fn delete_code(&mut self, digest: &str) -> Result<(), Self::Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_an_older_version_still_reads() {
+        let record: FunctionRecord =
+            serde_json::from_str(r#"{"id":1,"name":"f","state":"Active"}"#).expect("reads");
+        assert_eq!((record.id, record.state, record.policy.len()), (1, State::Active, 0));
+        let text = serde_json::to_string(&record).expect("writes");
+        assert_eq!(serde_json::from_str::<FunctionRecord>(&text).expect("reads"), record);
+    }
+
+    #[test]
+    fn code_sha256_is_base64_of_the_digest() {
+        assert_eq!(code_sha256(b""), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+    }
+}

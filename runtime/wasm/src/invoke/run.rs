@@ -1,0 +1,163 @@
+//! One call from a free place to the report, whatever world it is.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::Store;
+use wasmtime::component::{ComponentNamedList, Lift, Lower};
+
+use super::World;
+use crate::guest::Guest;
+use crate::host::Host;
+use crate::meter::CpuTime;
+use crate::module::{Code, Module};
+use crate::output::Written;
+use crate::pure::Pure;
+use crate::trap::classify;
+use crate::{Call, InvokeError, Invoked, Report};
+
+/// A call that runs: the store, and what is needed for the report.
+pub(super) struct Run {
+    pub(super) store: Store<Guest>,
+    cpu: CpuTime,
+    timeout_ms: u64,
+    started_us: u64,
+    bytes_in: usize,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// How a call ended, before the world's own rules were applied.
+pub(super) type Ended<T> = Result<wasmtime::Result<T>, tokio::time::error::Elapsed>;
+
+impl Run {
+    /// Waits for a place and makes a store under the call's limits.
+    pub(super) async fn new(
+        host: &Host,
+        call: &Call,
+        pure: Option<Pure>,
+        stdin: Bytes,
+        answer_limit: Option<usize>,
+        bytes_in: usize,
+    ) -> Self {
+        // The semaphore is never closed; without a place the call would only run unqueued.
+        let place = Arc::clone(host.places()).acquire_owned().await.ok();
+        let guest = Guest::new(call, host.shared_limits(), host.clock(), pure, stdin, answer_limit);
+        let mut store = Store::new(host.engine(), guest);
+        store.limiter(|guest| &mut guest.memory);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        let started_us = host.clock().monotonic_us();
+        let timeout_ms = call.timeout_ms.max(1);
+        Self { store, cpu: CpuTime::default(), timeout_ms, started_us, bytes_in, _place: place }
+    }
+
+    /// The limiter for a future that borrows the store.
+    pub(super) fn limit(&self) -> (CpuTime, Duration) {
+        (self.cpu.clone(), Duration::from_millis(self.timeout_ms))
+    }
+
+    /// Closes the books. `convert` applies the world's rules to an answer and counts its bytes.
+    pub(super) fn finish<T, U>(
+        mut self,
+        ended: Ended<T>,
+        convert: impl FnOnce(T, &mut Written) -> Result<(U, usize), InvokeError>,
+    ) -> Invoked<U> {
+        let clock = Arc::clone(&self.store.data().clock);
+        let guest = self.store.data_mut();
+        let mut written = guest.output.finish();
+        let effects = std::mem::take(&mut guest.effects);
+        let result = match ended {
+            Err(_) => Err(InvokeError::Timeout { limit_ms: self.timeout_ms }),
+            Ok(Err(error)) => Err(classify(&error, &guest.memory, &written.stderr_tail)),
+            Ok(Ok(answer)) => convert(answer, &mut written),
+        };
+        let report = Report {
+            duration_us: clock.monotonic_us().saturating_sub(self.started_us),
+            cpu_us: self.cpu.micros(),
+            memory_peak_bytes: guest.memory.peak(),
+            bytes_in: self.bytes_in,
+            bytes_out: result.as_ref().map_or(0, |(_, bytes)| *bytes),
+            log_lines: written.lines,
+            log_truncated: written.truncated,
+            stderr_tail: written.stderr_tail,
+        };
+        let effects = if result.is_ok() { effects.finish() } else { crate::Effects::default() };
+        Invoked { result: result.map(|(answer, _)| answer), effects, report }
+    }
+}
+
+/// Runs a future under the call's time limit, counting its CPU time. A busy guest yields at every
+/// tick of the epoch clock, so the limit is looked at at least that often.
+pub(super) async fn limited<T>(
+    (cpu, timeout): (CpuTime, Duration),
+    future: impl Future<Output = wasmtime::Result<T>> + Send,
+) -> Ended<T> {
+    tokio::time::timeout(timeout, cpu.metered(future)).await
+}
+
+/// A call of an exported function of one of our worlds.
+pub(super) struct Export<'a> {
+    pub(super) module: &'a Module,
+    pub(super) call: &'a Call,
+    pub(super) pure: Option<Pure>,
+    pub(super) world: &'static World,
+    pub(super) function: &'static str,
+    pub(super) bytes_in: usize,
+}
+
+impl Host {
+    /// Runs an exported function in a fresh instance and applies the world's rules to its answer.
+    pub(super) async fn export<P, R, U>(
+        &self,
+        export: Export<'_>,
+        params: P,
+        convert: impl FnOnce(R) -> Result<(U, usize), InvokeError>,
+    ) -> Invoked<U>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let Export { module, call, pure, world, function, bytes_in } = export;
+        let Code::Component { pre, exports } = &module.0.code else { return lacking(module, world) };
+        let Some(index) = exports.get(&(world.interface, function)) else { return lacking(module, world) };
+        let mut run = Run::new(self, call, pure, Bytes::new(), None, bytes_in).await;
+        let limit = run.limit();
+        let store = &mut run.store;
+        let ended = limited(limit, async move {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            let function = instance.get_typed_func::<P, R>(&mut *store, index)?;
+            function.call_async(&mut *store, params).await
+        })
+        .await;
+        let answer_limit = self.limits().answer_bytes;
+        run.finish(ended, |answer, _| bounded(convert(answer)?, answer_limit))
+    }
+}
+
+/// Refuses an answer that is larger than it may be.
+pub(super) fn bounded<U>((answer, bytes): (U, usize), limit_bytes: usize) -> Result<(U, usize), InvokeError> {
+    if bytes > limit_bytes {
+        return Err(InvokeError::OutputTooLarge { bytes, limit_bytes });
+    }
+    Ok((answer, bytes))
+}
+
+/// The answer to a call of a world the module does not have.
+fn lacking<U>(module: &Module, world: &World) -> Invoked<U> {
+    refused(format!("The function is no {}; it is: {}.", world.role.name(), roles(module)))
+}
+
+pub(super) fn roles(module: &Module) -> String {
+    module.roles().iter().map(|r| r.name()).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn refused<U>(message: String) -> Invoked<U> {
+    Invoked {
+        result: Err(InvokeError::Refused(message)),
+        effects: crate::Effects::default(),
+        report: Report::default(),
+    }
+}

@@ -1,0 +1,46 @@
+//! Every bound of this room, with its default.
+
+/// What guests, packages and calls may use. The root fills it in `limits.rs`.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// A module or component, unpacked. 64 MiB, so that Python (18 MB) and JavaScript (12 MB) fit.
+    pub wasm_bytes: usize,
+    /// Imports of one component or module.
+    pub imports: usize,
+    /// Memory of one instance, summed over its memories: the most a call may ask for.
+    pub memory_bytes: usize,
+    /// Elements of all tables of one instance.
+    pub table_elements: usize,
+    /// stdout, stderr and log lines of one call; the rest is dropped after one `truncated` line.
+    pub output_bytes: usize,
+    /// An answer (Lambda's 6 MiB).
+    pub answer_bytes: usize,
+    /// Log events, metric values, notifications and state writes one call may leave behind, each.
+    pub effects: usize,
+    /// Bytes of all effects of one call.
+    pub effect_bytes: usize,
+    /// One value of guest state.
+    pub state_value_bytes: usize,
+    /// Calls that run at once; the rest waits.
+    pub concurrent_calls: usize,
+    /// The tick of the epoch clock: a busy guest lets others run this often.
+    pub tick_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            wasm_bytes: 64 << 20,
+            imports: 1_000,
+            memory_bytes: 1 << 30,
+            table_elements: 100_000,
+            output_bytes: 256 << 10,
+            answer_bytes: 6 << 20,
+            effects: 10_000,
+            effect_bytes: 8 << 20,
+            state_value_bytes: 64 << 10,
+            concurrent_calls: 16,
+            tick_ms: 10,
+        }
+    }
+}

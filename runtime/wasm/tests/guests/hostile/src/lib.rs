@@ -1,0 +1,232 @@
+//! A guest that does what the setting `behaviour` says, mostly things a guest should not do.
+#![allow(clippy::disallowed_methods, reason = "a guest has only the clock the host shows it")]
+
+use logboom_sdk::prelude::*;
+use logboom_sdk::{
+    Extracted, NewEvent, PackedBatch, PackedFilter, QueryFunctions, Scalar, ScalarType, Signature,
+};
+
+struct Hostile;
+
+fn behaviour() -> String {
+    config::get_or("behaviour", "good")
+}
+
+/// Behaviours every world shares.
+fn common(behaviour: &str) {
+    match behaviour {
+        "loop" => loop {
+            std::hint::black_box(0);
+        },
+        "sleep" => std::thread::sleep(std::time::Duration::from_secs(60)),
+        "memory" => {
+            let mut hoard: Vec<Vec<u8>> = Vec::new();
+            loop {
+                hoard.push(vec![1; 1 << 20]);
+                std::hint::black_box(&hoard);
+            }
+        }
+        "stack" => {
+            std::hint::black_box(deep(1));
+        }
+        "flood" => {
+            for i in 0..100_000 {
+                println!("line {i} of a flood that does not end");
+            }
+        }
+        "panic" => panic!("no such user: {}", 7),
+        "exit" => std::process::exit(3),
+        _ => {}
+    }
+}
+
+fn deep(n: u64) -> u64 {
+    let room = std::hint::black_box([n; 16]);
+    if n == 0 { 0 } else { deep(n + 1) + room[3] }
+}
+
+impl Subscription for Hostile {
+    fn handle(context: &Context, events: Vec<LogEvent>) -> Outcome {
+        let behaviour = behaviour();
+        common(&behaviour);
+        match behaviour.as_str() {
+            "poison" => assert!(!events.iter().any(|e| e.message.contains("poison")), "poisoned"),
+            "some" => return failed(vec![2, 0, 2]),
+            "wrong-index" => return failed(vec![events.len() as u32]),
+            "retry" => return Err(logboom_sdk::retry_after("later", 1500)),
+            "permanent" => return Err(permanent("never")),
+            "effects" => effects()?,
+            "effects-then-fail" => {
+                effects()?;
+                return Err(retry("after all"));
+            }
+            "denied" => {
+                for topic in ["other", "missing"] {
+                    println!("{:?}", notify::publish(topic, "x"));
+                }
+                println!("{:?}", metrics::put(&[MetricDatum::new("Other", "M", 1.0)]));
+                println!("{:?}", metrics::put(&[MetricDatum::new("App/X", "M", f64::NAN)]));
+                for group in ["/other", "/aws/lambda/hostile", "/source", "/missing"] {
+                    let event = NewEvent { timestamp: 1, message: "x".to_owned() };
+                    println!("{:?}", log_sink::put(group, "s", &[event]));
+                }
+                println!("{:?}", state::get("k"));
+                println!("{:?}", logboom_sdk::secrets::placeholder("s"));
+            }
+            "network" => {
+                println!("{:?}", std::net::TcpStream::connect("127.0.0.1:1").map_err(|e| e.kind()));
+                println!("{:?}", std::fs::read_dir("/").map_err(|e| e.kind()).map(Iterator::count));
+                println!("{:?}", std::fs::read("/etc/passwd").map_err(|e| e.kind()));
+            }
+            "facts" => {
+                let mut names: Vec<String> = std::env::vars().map(|(k, v)| format!("{k}={v}")).collect();
+                names.sort();
+                println!("{}", names.join(" "));
+                println!(
+                    "{} {}",
+                    logboom_sdk::invocation::function_name(),
+                    logboom_sdk::invocation::request_id()
+                );
+                assert!(logboom_sdk::invocation::remaining_ms() <= 3000);
+                println!("{} {} {}", context.log_group, context.delivery_id, events.len());
+                info!("{}", events[0].message);
+                eprintln!("to stderr");
+            }
+            _ => {}
+        }
+        done()
+    }
+}
+
+fn effects() -> Result<(), HandlerError> {
+    println!(
+        "id {}",
+        notify::send("ops", &Notification::new("text").subject("subject").attribute("k", "v"))?
+    );
+    metrics::put(&[MetricDatum::new("App/X", "M", 1.5).unit(Unit::CountPerSecond).dimension("d", "v")])?;
+    log_sink::put("/out", "s", &[NewEvent { timestamp: 5, message: "written".to_owned() }])?;
+    let before = state::get_text("seen")?;
+    println!("seen {before:?}, now {}", state::increment("seen", 2)?);
+    println!("again {}", state::increment("seen", 2)?);
+    println!("conflict {:?}", state::put_if("seen", b"x", Some(99), None));
+    state::put("gone", b"x")?;
+    state::delete("gone")?;
+    println!("keys {:?}", state::list_keys("", None, 10)?);
+    Ok(())
+}
+
+impl Filter for Hostile {
+    fn verdict(_: &Context, event: &LogEvent) -> Verdict {
+        match event.message.as_str() {
+            "drop" => Verdict::Drop,
+            "replace" => Verdict::Replace(event.message.to_uppercase()),
+            _ => Verdict::Keep,
+        }
+    }
+
+    fn apply(context: &Context, events: &[LogEvent]) -> Result<Vec<Verdict>, String> {
+        let behaviour = behaviour();
+        common(&behaviour);
+        match behaviour.as_str() {
+            "short" => Ok(Vec::new()),
+            "unsure" => Err("cannot decide".to_owned()),
+            "huge" => Ok(events.iter().map(|_| Verdict::Replace("x".repeat(8 << 20))).collect()),
+            "impure" => {
+                println!("{:?}", notify::publish("ops", "x"));
+                println!("{:?}", state::get("k"));
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                let random = std::collections::hash_map::RandomState::new();
+                let random = std::hash::BuildHasher::hash_one(&random, 1);
+                Ok(vec![
+                    Verdict::Replace(format!("{} {random}", now.unwrap_or_default().as_millis()));
+                    events.len()
+                ])
+            }
+            _ => Ok(events.iter().map(|event| Self::verdict(context, event)).collect()),
+        }
+    }
+}
+
+impl PackedFilter for Hostile {
+    fn keep(message: &[u8]) -> bool {
+        message.starts_with(b"keep")
+    }
+
+    fn apply(_: &Context, batch: &PackedBatch) -> Result<Vec<u8>, String> {
+        if behaviour() == "seven" {
+            return Ok(vec![7; batch.ends.len()]);
+        }
+        let starts = std::iter::once(0).chain(batch.ends.iter().map(|e| *e as usize));
+        Ok(starts
+            .zip(&batch.ends)
+            .map(|(start, end)| u8::from(Self::keep(&batch.text[start..*end as usize])))
+            .collect())
+    }
+}
+
+impl Extractor for Hostile {
+    fn extract(_: &Context, event: &LogEvent, found: &mut Vec<MetricDatum>) -> Result<(), String> {
+        let value = event.message.parse::<f64>().map_err(|_| format!("{} is not a number", event.message))?;
+        found.push(MetricDatum::new("App", "Value", value).unit(Unit::Milliseconds));
+        Ok(())
+    }
+}
+
+impl AlarmAction for Hostile {
+    fn handle(event: &AlarmEvent) -> Result<(), HandlerError> {
+        common(&behaviour());
+        println!("{} {:?} -> {:?}: {}", event.alarm_name, event.previous, event.current, event.reason);
+        Ok(())
+    }
+}
+
+impl Scheduled for Hostile {
+    fn handle(tick: &Tick) -> Result<(), HandlerError> {
+        println!("{} {} {}", tick.schedule, tick.due_at, tick.input_json);
+        Ok(())
+    }
+}
+
+impl Lambda for Hostile {
+    fn invoke(payload: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
+        let behaviour = behaviour();
+        common(&behaviour);
+        match behaviour.as_str() {
+            "huge" => Ok(vec![b'x'; 7 << 20]),
+            "error" => Err("it failed".into()),
+            "bad-input" => Err(InvokeError::BadInput("not JSON".to_owned())),
+            _ => Ok(payload),
+        }
+    }
+}
+
+impl QueryFunctions for Hostile {
+    fn describe() -> Vec<Signature> {
+        let (name, help) = ("shout".to_owned(), "upper case".to_owned());
+        vec![Signature {
+            name,
+            parameters: vec![ScalarType::Text],
+            variadic: false,
+            returns: ScalarType::Text,
+            help,
+        }]
+    }
+
+    fn evaluate(name: &str, columns: &[Vec<Scalar>], _: usize) -> Result<Vec<Scalar>, String> {
+        match (name, columns) {
+            ("shout", [column]) => Ok(column
+                .iter()
+                .map(|v| if let Scalar::Text(t) = v { Scalar::Text(t.to_uppercase()) } else { Scalar::Null })
+                .collect()),
+            ("nothing", _) => Ok(Vec::new()),
+            _ => Err(format!("no function {name}")),
+        }
+    }
+}
+
+/// The type an extractor answers with is public, for extractors that need the whole batch.
+const _: fn(&Extracted) -> u32 = |e| e.event;
+
+logboom_sdk::export!(
+    Hostile: subscription, filter, packed_filter, extractor, alarm_action, scheduled, lambda, query_functions
+);

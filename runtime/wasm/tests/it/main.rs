@@ -1,0 +1,6 @@
+//! The room with real guests: every world, everything a guest may not do, and what is no guest.
+
+mod contain;
+mod refuse;
+mod support;
+mod worlds;

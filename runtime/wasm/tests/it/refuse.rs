@@ -1,0 +1,127 @@
+//! What is not a function is refused with a sentence that says why.
+
+use proptest::prelude::*;
+use wasm::{CompileError, Role};
+
+use crate::support::{HOST, HOSTILE, guest};
+
+fn compile(text: &str) -> Result<Vec<Role>, CompileError> {
+    HOST.compile(&wat::parse_str(text).expect("text")).map(|m| m.roles().to_vec())
+}
+
+fn message(result: Result<Vec<Role>, CompileError>) -> String {
+    result.expect_err("refused").to_string()
+}
+
+#[test]
+fn a_guest_of_all_worlds_is_recognised() {
+    let expected = [
+        Role::Subscription,
+        Role::Extractor,
+        Role::Filter,
+        Role::PackedFilter,
+        Role::AlarmAction,
+        Role::Scheduled,
+        Role::QueryFunctions,
+        Role::Lambda,
+    ];
+    assert_eq!(HOSTILE.roles(), expected);
+    assert_eq!(HOSTILE.digest().len(), 64);
+    assert!(
+        HOSTILE.imports().iter().any(|i| i == "logboom:extension/notify@0.1.0"),
+        "{:?}",
+        HOSTILE.imports()
+    );
+}
+
+#[test]
+fn an_import_that_is_not_there_is_named() {
+    let unknown = r#"(component (import "acme:db/sql@1.0.0" (instance (export "query" (func)))))"#;
+    let text = message(compile(unknown));
+    assert!(text.contains("acme:db/sql@1.0.0") && text.contains("not granted"), "{text}");
+    for import in
+        ["logboom:extension/root@0.1.0", "logboom:extension/log@9.0.0", "wasi:cli/run@0.3.0", "wasi:x/y"]
+    {
+        let text = message(compile(&format!(r#"(component (import "{import}" (instance)))"#)));
+        assert!(text.contains(import), "{text}");
+    }
+    let text = message(compile(r#"(module (import "env" "system" (func)) (func (export "_start")))"#));
+    assert!(text.contains("env.system"), "{text}");
+    let preview = r#"(module (import "wasi_snapshot_preview1" "fork" (func)) (func (export "_start")))"#;
+    assert!(message(compile(preview)).contains("fork"));
+}
+
+#[test]
+fn an_import_of_wasi_links_even_where_nothing_is_behind_it() {
+    // What JavaScript guests import whether they use it or not.
+    let web = r#"(component
+      (import "wasi:http/outgoing-handler@0.2.10" (instance (export "handle" (func))))
+      (core module $m (func (export "run") (result i32) i32.const 0))
+      (core instance $i (instantiate $m))
+      (func $run (result (result)) (canon lift (core func $i "run")))
+      (instance $run-interface (export "run" (func $run)))
+      (export "wasi:cli/run@0.2.0" (instance $run-interface)))"#;
+    assert_eq!(compile(web), Ok(vec![Role::Command]));
+}
+
+#[test]
+fn nothing_suitable_lists_what_was_found_and_what_would_do() {
+    let text = message(compile("(component)"));
+    assert!(text.contains("exports nothing") && text.contains("filter") && text.contains("_start"), "{text}");
+    let text = message(compile(r#"(module (func (export "add")))"#));
+    assert!(text.contains("exports add"), "{text}");
+    let shape = r#"(component
+      (core module $m (func (export "f")))
+      (core instance $i (instantiate $m))
+      (func $f (canon lift (core func $i "f")))
+      (instance $x (export "apply" (func $f)))
+      (export "logboom:extension/filter@0.1.0" (instance $x)))"#;
+    let text = message(compile(shape));
+    assert!(text.contains("logboom:extension/filter@0.1.0") && text.contains("shape"), "{text}");
+    let web = r#"(component (instance $x) (export "wasi:http/incoming-handler@0.2.0" (instance $x)))"#;
+    let text = message(compile(web));
+    assert!(text.contains("wasi:http/incoming-handler"), "{text}");
+}
+
+#[test]
+fn too_many_imports_and_too_many_memories_are_refused() {
+    let imports: String = (0..1001).map(|i| format!(r#"(import "wasi:x/i{i}@0.2.0" (instance))"#)).collect();
+    let text = message(compile(&format!("(component {imports})")));
+    assert!(text.contains("exceeds limit of 1000"), "{text}");
+    let imports = r#"(import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))"#.repeat(1001);
+    let text = message(compile(&format!(r#"(module {imports} (func (export "_start")))"#)));
+    assert!(text.contains("1001 imports"), "{text}");
+    let memories = "(core module $m (memory 1))".to_owned() + &"(core instance (instantiate $m))".repeat(5);
+    assert!(matches!(compile(&format!("(component {memories})")), Err(CompileError::Invalid(_))));
+}
+
+#[test]
+fn a_program_text_is_not_wasm() {
+    for bytes in [&b""[..], b"#!/bin/sh", b"\0as", b"\x7fELF"] {
+        assert!(matches!(HOST.compile(bytes), Err(CompileError::NotWasm(_))));
+    }
+    for bytes in [&b"\0asm"[..], b"\0asm\x01\0\0\0\xff", b"\0asm\x0d\0\x01\0\xff", b"\0asm\x02\0\0\0"] {
+        assert!(matches!(HOST.compile(bytes), Err(CompileError::Invalid(_))), "{bytes:?}");
+    }
+}
+
+fn rounds() -> u32 {
+    if std::env::var_os("LOGBOOM_LONG").is_some() { 2_000 } else { 40 }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: rounds(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..300), component in any::<bool>()) {
+        let head: &[u8] = if component { b"\0asm\x0d\0\x01\0" } else { b"\0asm\x01\0\0\0" };
+        bytes.splice(0..0, head.iter().copied());
+        prop_assert!(HOST.compile(&bytes).is_err());
+    }
+
+    #[test]
+    fn a_truncated_guest_is_an_error(cut in 1usize..20_000) {
+        let bytes = guest("redact");
+        prop_assert!(HOST.compile(&bytes[..bytes.len() - cut]).is_err());
+    }
+}

@@ -1,0 +1,25 @@
+//! The world `event-filter`.
+
+use super::Exported;
+use crate::generated::filter::exports::logboom::extension::filter::Guest;
+use crate::{Context, LogEvent, Verdict};
+
+/// Keeps, drops or rewrites events. Pure: the same batch always gives the same verdicts.
+pub trait Filter {
+    /// What happens to one event.
+    fn verdict(context: &Context, event: &LogEvent) -> Verdict;
+
+    /// What happens to each event of a batch, in order; override it to look at events together.
+    ///
+    /// # Errors
+    /// A message: the filter could not decide, and its `on_error` rule applies to the batch.
+    fn apply(context: &Context, events: &[LogEvent]) -> Result<Vec<Verdict>, String> {
+        Ok(events.iter().map(|event| Self::verdict(context, event)).collect())
+    }
+}
+
+impl<T: Filter> Guest for Exported<T> {
+    fn apply(context: Context, events: Vec<LogEvent>) -> Result<Vec<Verdict>, String> {
+        T::apply(&context, &events)
+    }
+}
