@@ -88,6 +88,8 @@ pub enum Outcome {
 
 /// AWS's limit on subjects of mail is 100; people's mail programs cut later.
 const SUBJECT_MAX: usize = 200;
+/// Most characters of one log line in a mail; mail has no limit of its own.
+const LINE_CHARS: usize = 10_000;
 /// A whole conversation takes a handful of answers.
 const ANSWERS: u32 = 8;
 
@@ -196,7 +198,7 @@ fn alarm_text(alarm: &AlarmNotice, notice: &Notice) -> String {
         "The alarm \"{}\" in {} has entered the {} state at {}, because:\n{}\n",
         alarm.name, alarm.region, alarm.state, alarm.at, alarm.reason
     );
-    let lines = notice.shown_lines();
+    let lines = notice.shown_lines(LINE_CHARS);
     if !lines.is_empty() {
         text.push_str("\nLog lines behind it:\n");
         for line in &lines {

@@ -9,8 +9,8 @@ use crate::text::{clean, clip, iso, one_line};
 
 /// Most log lines shown in one message.
 pub const LINES_SHOWN: usize = 50;
-/// Most characters of one log line shown.
-const LINE_CHARS: usize = 1000;
+/// Most characters of one log line shown in a chat.
+pub const CHAT_LINE_CHARS: usize = 1000;
 
 /// A message, read for people. All texts are free of control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub struct Line {
     pub message: String,
     /// Event id.
     pub event_id: String,
+    /// The alarm's message holds only the beginning of the line.
+    pub truncated: bool,
 }
 
 impl Notice {
@@ -81,13 +83,17 @@ impl Notice {
         Self { title, alarm, text: clean(text), lines }
     }
 
-    /// The lines to show, each as `time group message`, cut to a readable length.
-    pub fn shown_lines(&self) -> Vec<String> {
+    /// The lines to show, each as `time group message`, the message cut to `line_chars`. An ellipsis stands
+    /// for what is missing.
+    pub fn shown_lines(&self, line_chars: usize) -> Vec<String> {
         self.lines
             .iter()
             .take(LINES_SHOWN)
             .map(|line| {
-                let message = clip(line.message.trim_end(), LINE_CHARS);
+                let mut message = clip(line.message.trim_end(), line_chars);
+                if line.truncated && !message.ends_with('…') {
+                    message.push('…');
+                }
                 [line.at.as_str(), line.group.as_str(), &message]
                     .into_iter()
                     .filter(|part| !part.is_empty())
@@ -174,6 +180,7 @@ fn lines(value: &Value) -> Vec<Line> {
                 at,
                 message: text("message"),
                 event_id: one_line(&text("eventId")),
+                truncated: line.get("truncated").and_then(Value::as_bool).unwrap_or(false),
             }
         })
         .collect()
@@ -195,10 +202,11 @@ mod tests {
         assert_eq!(Notice::read(&message, "{\"AlarmName\":1}").title, "S");
         let text = r#"{"AlarmName":"a\r\nb","NewStateValue":"ALARM","NewStateReason":"r","Trigger":{"Threshold":5.0,
             "Dimensions":[{"name":"n","value":"v"}],"Statistic":"SUM"},
-            "LogboomEvidence":[{"logGroup":"g","logStream":"s","timestamp":0,"message":"x\u001b[0m","eventId":"1"}, 7]}"#;
+            "LogboomEvidence":[{"logGroup":"g","logStream":"s","timestamp":0,"message":"x\u001b[0m","eventId":"1"}, 7,
+            {"message":"long","truncated":true}]}"#;
         let notice = Notice::read(&message, text);
         assert_eq!(notice.title, "ALARM: a b");
-        assert_eq!(notice.shown_lines(), ["1970-01-01T00:00:00.000Z g x[0m", ""]);
+        assert_eq!(notice.shown_lines(9), ["1970-01-01T00:00:00.000Z g x[0m", "", "long…"]);
         let trigger = notice.alarm.unwrap().trigger;
         assert_eq!(trigger[0], ("Dimensions".to_owned(), "n = v".to_owned()));
         assert_eq!(trigger[2], ("Threshold".to_owned(), "5.0".to_owned()));

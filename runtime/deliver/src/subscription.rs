@@ -195,6 +195,19 @@ impl SubscriptionRecord {
         if self.state == State::Pending && !always { "pending confirmation" } else { &self.arn }
     }
 
+    /// The endpoint as lists and attributes show it: the password of a URL is starred, as AWS does.
+    pub fn shown_endpoint(&self) -> String {
+        let masked = || {
+            let (scheme, rest) = self.endpoint.split_once("://")?;
+            let authority = rest.split(['/', '?', '#']).next()?;
+            let (user, _) = authority.rsplit_once('@')?.0.split_once(':')?;
+            let tail = &rest[authority.rfind('@')?..];
+            Some(format!("{scheme}://{user}:****{tail}"))
+        };
+        let masked = if self.protocol.is_http() { masked() } else { None };
+        masked.unwrap_or_else(|| self.endpoint.clone())
+    }
+
     /// What the lists show as `SubscriptionArn`.
     pub fn listed_arn(&self) -> &str {
         if self.state == State::Pending { "PendingConfirmation" } else { &self.arn }
@@ -467,7 +480,7 @@ pub fn describe(record: &SubscriptionRecord, topic: &TopicRecord) -> BTreeMap<St
         ("TopicArn", record.topic_arn.clone()),
         ("Owner", record.account.clone()),
         ("Protocol", record.protocol.to_string()),
-        ("Endpoint", record.endpoint.clone()),
+        ("Endpoint", record.shown_endpoint()),
         ("PendingConfirmation", pending.to_string()),
         ("ConfirmationWasAuthenticated", record.confirmation_was_authenticated.to_string()),
         ("SubscriptionPrincipal", format!("arn:{partition}:iam::{}:root", record.account)),

@@ -311,6 +311,16 @@ async fn functions_receive_awss_event() {
     assert_eq!(functions.0.lock().unwrap().pop().unwrap().1["source"], "aws.cloudwatch");
 }
 
+#[test]
+fn a_try_may_run_on_any_thread() {
+    fn sendable<T: Send>(_: &T) {}
+    let sender = Sender::new(options()).unwrap();
+    let topic = topic("t");
+    let record = record(&topic, sub(&topic, "email", "a@example.com", &[]), &message(&topic));
+    let functions = Functions::default();
+    sendable(&sender.send(&record, &functions, 0));
+}
+
 #[tokio::test]
 async fn what_cannot_go_yet_waits_without_counting() {
     let inbox = inbox::http().await;

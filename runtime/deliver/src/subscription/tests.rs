@@ -284,6 +284,17 @@ fn attributes_are_shown_as_aws_does() {
 }
 
 #[test]
+fn a_password_is_not_shown() {
+    for (url, want) in [
+        ("http://u:p%40:x@h.example/a@b", "http://u:****@h.example/a@b"),
+        ("http://u@h.example/", "http://u@h.example/"),
+        ("http://h.example/a:b@c", "http://h.example/a:b@c"),
+    ] {
+        assert_eq!(subscribed(&request("http", url, &[])).record.shown_endpoint(), want);
+    }
+}
+
+#[test]
 fn records_of_an_older_version_open() {
     let old = r#"{"id":1,"arn":"a","topic_id":1,"topic_arn":"t","account":"1","region":"r","protocol":"email-json",
         "endpoint":"a@b.c","state":"confirmed"}"#;

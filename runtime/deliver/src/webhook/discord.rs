@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::message::Message;
-use crate::notice::Notice;
+use crate::notice::{CHAT_LINE_CHARS, Notice};
 use crate::text::{clip, unfenced};
 
 /// Discord: embed title 256, description 4096, footer 2048, an embed 6000 in all.
@@ -46,7 +46,7 @@ pub(super) fn body(notice: &Notice, _: &Message) -> Value {
         Some(alarm) => {
             let mut description = escape(&clip(&alarm.reason, REASON_MAX));
             let mut shown = String::new();
-            let lines = notice.shown_lines();
+            let lines = notice.shown_lines(CHAT_LINE_CHARS);
             let room = DESCRIPTION_MAX.saturating_sub(description.chars().count() + 60);
             let mut count = 0;
             for line in &lines {

@@ -48,6 +48,7 @@ pub(super) fn body(notice: &Notice, message: &Message) -> Value {
                         "timestamp": line.at,
                         "message": line.message,
                         "eventId": line.event_id,
+                        "truncated": line.truncated,
                     })
                 })
                 .collect();

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::message::Message;
-use crate::notice::Notice;
+use crate::notice::{CHAT_LINE_CHARS, Notice};
 use crate::text::{clip, unfenced};
 
 /// Slack allows 3000 characters in a section; escapes and the fence need room.
@@ -54,7 +54,7 @@ pub(super) fn body(notice: &Notice, _: &Message) -> Value {
                 facts = clip(&facts, SECTION_MAX);
             }
             blocks.push(section(&facts));
-            let mut rest = notice.shown_lines();
+            let mut rest = notice.shown_lines(CHAT_LINE_CHARS);
             for _ in 0..LINE_SECTIONS {
                 let (chunk, left) = take(&rest);
                 if chunk.is_empty() {

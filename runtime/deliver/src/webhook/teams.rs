@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::message::Message;
-use crate::notice::Notice;
+use crate::notice::{CHAT_LINE_CHARS, Notice};
 use crate::text::clip;
 
 /// Teams takes 28 KB in all, in UTF-8.
@@ -26,7 +26,7 @@ pub(super) fn body(notice: &Notice, _: &Message) -> Value {
     match &notice.alarm {
         Some(alarm) => {
             blocks.push(run(&clip(&alarm.reason, TEXT_MAX)));
-            let lines = notice.shown_lines();
+            let lines = notice.shown_lines(CHAT_LINE_CHARS);
             let mut used = 0;
             let mut count = 0;
             for line in &lines {
