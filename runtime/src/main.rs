@@ -14,6 +14,7 @@ mod meta;
 mod own;
 mod records;
 mod server;
+mod sweeps;
 mod wiring;
 
 use std::process::ExitCode;

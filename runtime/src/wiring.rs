@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::limits::Limits;
 use crate::meta::{Meta, StoreManifest};
+use crate::sweeps;
 
 /// Opens the data directory and builds everything on it.
 ///
@@ -43,4 +44,6 @@ fn open(meta_path: &Path, store_path: &Path) -> Result<(Meta, Arc<Store>), Strin
 }
 
 /// Starts every background worker; each ends when `stopping` changes.
-pub(crate) fn start_workers(_app: &Arc<App>, _stopping: &watch::Receiver<bool>) {}
+pub(crate) fn start_workers(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
+    sweeps::start(app, stopping.clone());
+}

@@ -126,6 +126,9 @@ async fn serve(config: Config, clock: Clock) -> Result<(), Failure> {
     if drained.is_err() {
         tracing::warn!("requests in flight took longer than {} s and were cut", DRAIN_MAX.as_secs());
     }
+    if !app.clock.settle().await {
+        tracing::warn!("background work did not come to rest; it goes on at the next start");
+    }
     finish(app).await;
     drop(folder);
     Ok(())

@@ -1,5 +1,6 @@
 //! Owns the seam between transactions and where rows are kept. Refuses to know records: rows are bytes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Bound;
@@ -29,25 +30,31 @@ pub(super) trait Backend: Send + Sync + 'static {
 
 /// What [`Backend::snapshot`] lends. A table that was never written is empty.
 pub(super) trait Snapshot {
-    fn get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError>;
+    /// The names of all tables that were ever written.
+    fn tables(&self) -> Result<Vec<String>, MetaError>;
+
+    fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError>;
 
     /// Rows between `bounds`, which are not empty or inverted (see [`crate::meta::Span`]).
-    fn range(&self, table: &'static str, bounds: Bounds<'_>, reverse: bool) -> Result<Rows<'_>, MetaError>;
+    fn range(&self, table: &str, bounds: Bounds<'_>, reverse: bool) -> Result<Rows<'_>, MetaError>;
 }
 
-/// Writes that are not committed yet: `None` is a deletion.
+/// Keys and their new values; `None` is a deletion.
+type Written = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// Writes that are not committed yet, by table.
 #[derive(Default)]
 pub(super) struct Overlay {
-    tables: BTreeMap<&'static str, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
+    tables: BTreeMap<Cow<'static, str>, Written>,
 }
 
 impl Overlay {
-    pub(super) fn set(&mut self, table: &'static str, key: Vec<u8>, value: Option<Vec<u8>>) {
-        self.tables.entry(table).or_default().insert(key, value);
+    pub(super) fn set(&mut self, table: impl Into<Cow<'static, str>>, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.tables.entry(table.into()).or_default().insert(key, value);
     }
 
     /// `None`: this overlay says nothing about the key. `Some(None)`: it is deleted.
-    pub(super) fn get(&self, table: &'static str, key: &[u8]) -> Option<&Option<Vec<u8>>> {
+    pub(super) fn get(&self, table: &str, key: &[u8]) -> Option<&Option<Vec<u8>>> {
         self.tables.get(table)?.get(key)
     }
 
@@ -67,12 +74,12 @@ impl Overlay {
         self.tables.is_empty()
     }
 
-    pub(super) fn tables(&self) -> impl Iterator<Item = (&'static str, &BTreeMap<Vec<u8>, Option<Vec<u8>>>)> {
-        self.tables.iter().map(|(name, rows)| (*name, rows))
+    pub(super) fn tables(&self) -> impl Iterator<Item = (&str, &Written)> {
+        self.tables.iter().map(|(name, rows)| (name.as_ref(), rows))
     }
 
     /// The overlay's rows between `bounds`, deletions included.
-    pub(super) fn range(&self, table: &'static str, bounds: Bounds<'_>, reverse: bool) -> Writes<'_> {
+    pub(super) fn range(&self, table: &str, bounds: Bounds<'_>, reverse: bool) -> Writes<'_> {
         let Some(rows) = self.tables.get(table) else { return Box::new(std::iter::empty()) };
         let rows = rows.range::<[u8], _>(bounds);
         if reverse { Box::new(rows.rev()) } else { Box::new(rows) }

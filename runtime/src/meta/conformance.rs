@@ -102,6 +102,22 @@ fn a_deleted_span_is_gone_and_the_rest_stays() {
 }
 
 #[test]
+fn everything_can_be_cleared_but_what_is_named() {
+    for_each(|meta| {
+        put(meta, 1, "x");
+        meta.change_blocking(|tx| tx.put(&OTHER, &Key::of(1u64), &1)).unwrap();
+        let cleared = meta.change_blocking(|tx| {
+            tx.put(&ROWS, &Key::of(2u64), &"own".to_owned())?;
+            tx.clear_except(&["other"])
+        });
+        cleared.unwrap();
+        assert_eq!(keys(meta, &Span::all()), [0; 0]);
+        assert_eq!(meta.read(|tx| tx.get(&OTHER, &Key::of(1u64))).unwrap(), Some(1));
+        assert!(matches!(meta.read(|tx| tx.clear_except(&[])), Err(MetaError::ReadOnly)));
+    });
+}
+
+#[test]
 fn a_read_cannot_write() {
     for_each(|meta| {
         let refused = meta.read(|tx| tx.put(&OTHER, &Key::of(1u64), &1));

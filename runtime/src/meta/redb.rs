@@ -6,6 +6,7 @@ use std::path::Path;
 
 use redb::{
     Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, TableError,
+    TableHandle,
 };
 
 use super::backend::{Backend, Bounds, Overlay, Rows, Snapshot};
@@ -13,7 +14,7 @@ use super::error::MetaError;
 
 type Bytes = &'static [u8];
 
-const fn definition(name: &'static str) -> TableDefinition<'static, Bytes, Bytes> {
+const fn definition(name: &str) -> TableDefinition<'_, Bytes, Bytes> {
     TableDefinition::new(name)
 }
 
@@ -64,13 +65,13 @@ type Opened = Option<ReadOnlyTable<Bytes, Bytes>>;
 struct View {
     transaction: ReadTransaction,
     /// Tables are looked up by name once per snapshot; `None` is a table never written.
-    opened: RefCell<BTreeMap<&'static str, Opened>>,
+    opened: RefCell<BTreeMap<String, Opened>>,
 }
 
 impl View {
     fn with<T>(
         &self,
-        name: &'static str,
+        name: &str,
         absent: T,
         read: impl FnOnce(&ReadOnlyTable<Bytes, Bytes>) -> Result<T, redb::StorageError>,
     ) -> Result<T, MetaError> {
@@ -81,7 +82,7 @@ impl View {
                 Err(TableError::TableDoesNotExist(_)) => None,
                 Err(error) => return Err(MetaError::storage(error)),
             };
-            opened.insert(name, table);
+            opened.insert(name.to_owned(), table);
         }
         match opened.get(name) {
             Some(Some(table)) => read(table).map_err(MetaError::storage),
@@ -91,11 +92,16 @@ impl View {
 }
 
 impl Snapshot for View {
-    fn get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
+    fn tables(&self) -> Result<Vec<String>, MetaError> {
+        let tables = self.transaction.list_tables().map_err(MetaError::storage)?;
+        Ok(tables.map(|table| table.name().to_owned()).collect())
+    }
+
+    fn get(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, MetaError> {
         self.with(table, None, |table| Ok(table.get(key)?.map(|value| value.value().to_vec())))
     }
 
-    fn range(&self, table: &'static str, bounds: Bounds<'_>, reverse: bool) -> Result<Rows<'_>, MetaError> {
+    fn range(&self, table: &str, bounds: Bounds<'_>, reverse: bool) -> Result<Rows<'_>, MetaError> {
         let rows = self.with(table, None, |table| table.range::<&[u8]>(bounds).map(Some))?;
         let Some(rows) = rows else { return Ok(Box::new(std::iter::empty())) };
         let rows = rows.map(|row| {

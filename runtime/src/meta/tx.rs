@@ -122,7 +122,24 @@ impl<'a> Tx<'a> {
         Ok(keys.len())
     }
 
-    fn merged(&self, table: &'static str, span: &Span) -> Result<Merge<'_>, MetaError> {
+    /// Removes every row of every table but those named.
+    ///
+    /// # Errors
+    /// As [`Tx::delete_span`].
+    pub(crate) fn clear_except(&mut self, kept: &[&str]) -> Result<(), MetaError> {
+        let earlier = self.earlier.ok_or(MetaError::ReadOnly)?;
+        let mut tables = self.committed.tables()?;
+        tables.extend(earlier.tables().chain(self.own.tables()).map(|(name, _)| name.to_owned()));
+        for table in tables.into_iter().filter(|table| !kept.contains(&table.as_str())) {
+            let keys = self.merged(&table, &Span::all())?.map(|row| row.map(|(key, _)| key));
+            for key in keys.collect::<Result<Vec<_>, _>>()? {
+                self.own.set(table.clone(), key, None);
+            }
+        }
+        Ok(())
+    }
+
+    fn merged(&self, table: &str, span: &Span) -> Result<Merge<'_>, MetaError> {
         let mut layers = Vec::with_capacity(3);
         if let Some(bounds) = span.bounds() {
             for overlay in [Some(&self.own), self.earlier].into_iter().flatten() {

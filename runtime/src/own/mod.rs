@@ -2,6 +2,7 @@
 
 mod clock;
 mod health;
+mod reset;
 
 use std::sync::Arc;
 
@@ -23,7 +24,8 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
         (&Method::GET, "health") => Ok(health::read(app)),
         (&Method::GET, "clock") => Ok(clock::read(app)),
         (&Method::POST, "clock") => clock::change(app, body).await,
-        (_, "health" | "clock") => {
+        (&Method::POST, "reset") => reset::run(app).await,
+        (_, "health" | "clock" | "reset") => {
             Err((StatusCode::METHOD_NOT_ALLOWED, format!("{} is not a method of {name}", head.method)))
         }
         _ => Err((StatusCode::NOT_FOUND, format!("logboom has no operation {PREFIX}{name}"))),

@@ -69,7 +69,7 @@ async fn filter(
 }
 
 fn parse(app: &App, text: &str) -> Result<Pattern, Fault> {
-    let options = Options { strict: app.config.strict_patterns, ..Options::default() };
+    let options = Options { strict: app.config.strict_patterns };
     let pattern = Pattern::parse(text, options);
     let pattern = pattern.map_err(|error| Fault::new("InvalidParameterException", error.message))?;
     if let Some(guest) = pattern.guests().first() {

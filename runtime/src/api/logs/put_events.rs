@@ -49,7 +49,7 @@ fn answer(accepted: &Accepted) -> PutLogEventsResponse {
         expired_log_event_end_index: expired_end.and_then(index),
     });
     // AWS ignores sequence tokens since 2023 and still gives them; some clients hand them back.
-    let next = accepted.ack.as_ref().map_or(0, |ack| ack.first.seq + ack.count as u64);
+    let next = accepted.ack.as_ref().map_or(0, |ack| ack.first.seq + ack.count);
     PutLogEventsResponse {
         next_sequence_token: Some(format!("{next:056}")),
         rejected_log_events_info: rejected,

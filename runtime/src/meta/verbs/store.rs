@@ -19,6 +19,7 @@ const SWEPT: Table<SweptRecord> = Table::new("store_swept");
 /// The manifest over metadata. `publish` is one durable change.
 pub(crate) struct StoreManifest(pub(crate) Meta);
 
+#[allow(clippy::needless_pass_by_value, reason = "an argument of map_err")]
 fn failed(error: MetaError) -> ManifestError {
     ManifestError(error.to_string())
 }
