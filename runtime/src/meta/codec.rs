@@ -2,6 +2,7 @@
 //!
 //! A value is one version byte, then the record. Version 1: JSON (RFC 8259, UTF-8). Records evolve by
 //! adding fields with `#[serde(default)]`; a change that cannot be read that way needs a new version byte.
+//! Version 2: the bytes of a blob as they are.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::error::MetaError;
 
 const JSON: u8 = 1;
+const PLAIN: u8 = 2;
 
 pub(super) fn encode<V: Serialize>(table: &'static str, record: &V) -> Result<Vec<u8>, MetaError> {
     let mut bytes = Vec::with_capacity(128);
@@ -23,6 +25,18 @@ pub(super) fn decode<V: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> 
         Some((version, _)) => Err(MetaError::corrupt(table, format_args!("unknown version byte {version}"))),
         None => Err(MetaError::corrupt(table, "the value is empty")),
     }
+}
+
+pub(super) fn encode_bytes(bytes: &[u8]) -> Vec<u8> {
+    [&[PLAIN], bytes].concat()
+}
+
+pub(super) fn decode_bytes(table: &'static str, mut bytes: Vec<u8>) -> Result<Vec<u8>, MetaError> {
+    if bytes.first() != Some(&PLAIN) {
+        return Err(MetaError::corrupt(table, "the value is not a blob"));
+    }
+    bytes.remove(0);
+    Ok(bytes)
 }
 
 #[cfg(test)]

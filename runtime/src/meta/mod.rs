@@ -16,7 +16,7 @@ mod memory;
 mod redb;
 mod table;
 mod tx;
-mod verbs;
+pub(crate) mod verbs;
 mod writer;
 
 use std::path::Path;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 pub(crate) use error::MetaError;
 pub(crate) use key::{Key, Span};
-pub(crate) use table::Table;
+pub(crate) use table::{Blob, Table};
 pub(crate) use tx::Tx;
 pub(crate) use verbs::StoreManifest;
 

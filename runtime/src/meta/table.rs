@@ -15,3 +15,6 @@ impl<V> Table<V> {
         Table { name, holds: PhantomData }
     }
 }
+
+/// What a table of plain bytes holds: `Table<Blob>`, read and written by `Tx::get_bytes` and `put_bytes`.
+pub(crate) enum Blob {}

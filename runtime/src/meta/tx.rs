@@ -9,7 +9,7 @@ use super::backend::{Overlay, Snapshot};
 use super::codec;
 use super::error::MetaError;
 use super::key::{Key, Span};
-use super::table::Table;
+use super::table::{Blob, Table};
 
 /// One transaction over all tables: a committed snapshot, under the changes of the same commit that came
 /// before, under its own writes. The rooms' verbs traits are implemented for it (`verbs/`).
@@ -74,6 +74,32 @@ impl<'a> Tx<'a> {
         record: &V,
     ) -> Result<(), MetaError> {
         self.write(table.name, key, Some(codec::encode(table.name, record)?))
+    }
+
+    /// The bytes at `key`.
+    ///
+    /// # Errors
+    /// Storage failures, and a row that is not a blob.
+    pub(crate) fn get_bytes(&self, table: &Table<Blob>, key: &Key) -> Result<Option<Vec<u8>>, MetaError> {
+        let written = self.own.get(table.name, key.bytes());
+        let stored = match written.or_else(|| self.earlier?.get(table.name, key.bytes())) {
+            Some(value) => value.clone(),
+            None => self.committed.get(table.name, key.bytes())?,
+        };
+        stored.map(|bytes| codec::decode_bytes(table.name, bytes)).transpose()
+    }
+
+    /// Writes bytes at `key`. Megabytes hold up the other changes of the same commit: for what is rare.
+    ///
+    /// # Errors
+    /// [`MetaError::ReadOnly`] inside a read.
+    pub(crate) fn put_bytes(
+        &mut self,
+        table: &Table<Blob>,
+        key: &Key,
+        bytes: &[u8],
+    ) -> Result<(), MetaError> {
+        self.write(table.name, key, Some(codec::encode_bytes(bytes)))
     }
 
     /// Removes the row at `key`, if there is one.

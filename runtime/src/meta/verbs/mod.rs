@@ -3,5 +3,6 @@
 
 mod metrics;
 mod store;
+pub(crate) mod wasm;
 
 pub(crate) use store::StoreManifest;
