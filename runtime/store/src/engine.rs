@@ -62,8 +62,6 @@ struct SealerState {
     stop: bool,
     /// The last attempt failed: commits do not wait for it.
     failing: bool,
-    /// Memtables that wait.
-    waiting: usize,
 }
 
 pub(crate) struct Parts {
@@ -77,9 +75,6 @@ pub(crate) struct Parts {
 
 impl Engine {
     pub(crate) fn new(parts: Parts, view: View, durable_seq: u64, next_segment: u64) -> Self {
-        let waiting = view.sealing.len();
-        let sealer = Sealer::default();
-        lock(&sealer.state).waiting = waiting;
         Self {
             disk: parts.disk,
             blobs: parts.blobs,
@@ -94,7 +89,7 @@ impl Engine {
             view: RwLock::new(view),
             durable_seq: AtomicU64::new(durable_seq),
             maintenance: Mutex::new(()),
-            sealer,
+            sealer: Sealer::default(),
         }
     }
 
@@ -145,12 +140,8 @@ impl Engine {
         let mut view = self.view_mut();
         let full = std::mem::replace(&mut view.active, next);
         view.sealing.push_back(Arc::new(full));
-        let waiting = view.sealing.len();
         drop(view);
-        let mut state = lock(&self.sealer.state);
-        state.waiting = waiting;
-        state.wanted = true;
-        self.sealer.changed.notify_all();
+        self.call_sealer();
     }
 
     /// Asks the sealer thread to seal and to reclaim space.
@@ -164,19 +155,31 @@ impl Engine {
         self.sealer.changed.notify_all();
     }
 
-    /// What the sealer did: commits may go on.
-    pub(crate) fn sealer_progress(&self, waiting: usize, failing: bool) {
-        let mut state = lock(&self.sealer.state);
-        state.waiting = waiting;
-        state.failing = failing;
+    /// A memtable was sealed, or could not be: commits that wait look again.
+    pub(crate) fn sealer_progress(&self, failing: bool) {
+        lock(&self.sealer.state).failing = failing;
         self.sealer.changed.notify_all();
+    }
+
+    /// Without its thread nothing is sealed: commits go on until `intake_bytes` is reached.
+    pub(crate) fn sealer_died(&self) {
+        self.sealer_progress(true);
+    }
+
+    /// Without its thread nothing can be made durable.
+    pub(crate) fn intake_died(&self) {
+        self.refused.store(true, Ordering::Release);
+        self.queue.abandon();
     }
 
     /// Holds the intake back while the sealer is behind, so that memory stays bounded; the queue then
     /// holds back the callers. Does not wait for a sealer that fails.
     pub(crate) fn await_sealer(&self) {
         let mut state = lock(&self.sealer.state);
-        while state.waiting > self.limits.sealing_generations && !state.failing && !state.stop {
+        // The view is asked under this lock, and progress is told under it after the view changed:
+        // nothing can slip in between. Nobody takes this lock while holding the view.
+        let is_behind = || self.view().sealing.len() > self.limits.sealing_generations;
+        while is_behind() && !state.failing && !state.stop {
             state = self.sealer.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }

@@ -39,8 +39,7 @@ impl Engine {
             if outcome.is_err() {
                 self.counters.failed_seals.fetch_add(1, Ordering::Relaxed);
             }
-            let waiting = self.view().sealing.len();
-            self.sealer_progress(waiting, outcome.is_err());
+            self.sealer_progress(outcome.is_err());
             outcome?;
         }
     }

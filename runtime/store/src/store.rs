@@ -1,7 +1,7 @@
 //! Owns the public door: open, append, read, take away, close; and the two threads behind it.
 //! Refuses to know how any of it is done.
 
-use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{Builder, JoinHandle};
@@ -95,9 +95,12 @@ impl Store {
         let writer = IntakeWriter::new(Arc::clone(&engine), opened.file, opened.file_bytes, opened.next_seq);
         let store =
             Self { engine, report: opened.report, intake: Mutex::default(), sealer: Mutex::default() };
-        let engine = Arc::clone(&store.engine);
-        *lock(&store.sealer) = Some(spawn("store-sealer", move || seal::run(&engine))?);
-        *lock(&store.intake) = Some(spawn("store-intake", move || writer.run())?);
+        let engine = &store.engine;
+        let sealer = Arc::clone(engine);
+        *lock(&store.sealer) =
+            Some(spawn("store-sealer", engine, Engine::sealer_died, move || seal::run(&sealer))?);
+        *lock(&store.intake) =
+            Some(spawn("store-intake", engine, Engine::intake_died, move || writer.run())?);
         store.engine.call_sealer();
         Ok(store)
     }
@@ -388,17 +391,28 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
-    let body = Builder::new().name(name.to_owned()).spawn(body);
-    body.map_err(|error: io::Error| OpenError::Thread(error))
+/// Starts a thread; should it panic, the others are told instead of waiting for it for ever.
+fn spawn(
+    name: &'static str,
+    engine: &Arc<Engine>,
+    died: fn(&Engine),
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, OpenError> {
+    let engine = Arc::clone(engine);
+    let guarded = move || {
+        if catch_unwind(AssertUnwindSafe(body)).is_err() {
+            tracing::error!(thread = name, "a thread of the store panicked");
+            died(&engine);
+        }
+    };
+    Builder::new().name(name.to_owned()).spawn(guarded).map_err(OpenError::Thread)
 }
 
 fn join(thread: &Mutex<Option<JoinHandle<()>>>) {
     let handle = lock(thread).take();
-    if let Some(handle) = handle
-        && handle.join().is_err()
-    {
-        tracing::error!("a thread of the store panicked");
+    if let Some(handle) = handle {
+        // A panic was caught and told inside the thread.
+        let _ = handle.join();
     }
 }
 

@@ -113,6 +113,21 @@ impl Queue {
         self.work.notify_one();
     }
 
+    /// Takes nothing more and answers what waits: nobody is going to write it.
+    pub(crate) fn abandon(&self) {
+        let waiting = {
+            let mut state = self.lock();
+            state.closed = true;
+            std::mem::take(&mut state.work)
+        };
+        for work in waiting {
+            match work {
+                Work::Append(waiting) => call(|| (waiting.on_durable)(Err(AppendError::Refused))),
+                Work::Rotate(done) => call(|| done(Err(SealError::Refused))),
+            }
+        }
+    }
+
     /// All that waits, up to the size of one commit; `None` at the end.
     fn take(&self, commit_bytes: u64) -> Option<Vec<Work>> {
         let mut state = self.lock();

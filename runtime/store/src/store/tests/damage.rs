@@ -200,3 +200,59 @@ fn a_callback_that_panics_does_not_stop_the_intake() {
     put(&bench.store, 1, &[(2, "y")]);
     assert_eq!(all(&bench.store, &[1]).len(), 2);
 }
+
+#[test]
+fn a_dead_intake_thread_answers_instead_of_hanging() {
+    /// A disk whose files panic instead of syncing, once asked to.
+    struct Trap(FaultyDisk, Arc<std::sync::atomic::AtomicBool>);
+    struct TrapFile(Box<dyn DiskFile>, Arc<std::sync::atomic::AtomicBool>);
+    impl Disk for Trap {
+        fn create(&self, name: &str) -> std::io::Result<Box<dyn DiskFile>> {
+            Ok(Box::new(TrapFile(self.0.create(name)?, Arc::clone(&self.1))))
+        }
+        fn open(&self, name: &str) -> std::io::Result<Box<dyn DiskFile>> {
+            Disk::open(&self.0, name)
+        }
+        fn list(&self) -> std::io::Result<Vec<String>> {
+            self.0.list()
+        }
+        fn rename(&self, from: &str, to: &str) -> std::io::Result<()> {
+            self.0.rename(from, to)
+        }
+        fn remove(&self, name: &str) -> std::io::Result<()> {
+            self.0.remove(name)
+        }
+        fn sync_dir(&self) -> std::io::Result<()> {
+            self.0.sync_dir()
+        }
+    }
+    impl DiskFile for TrapFile {
+        fn append(&self, bytes: &[u8]) -> std::io::Result<()> {
+            self.0.append(bytes)
+        }
+        fn sync(&self) -> std::io::Result<()> {
+            assert!(!self.1.load(std::sync::atomic::Ordering::Relaxed), "a test's own panic");
+            self.0.sync()
+        }
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+            self.0.read_at(offset, buffer)
+        }
+        fn size(&self) -> std::io::Result<u64> {
+            self.0.size()
+        }
+        fn truncate(&self, size: u64) -> std::io::Result<()> {
+            self.0.truncate(size)
+        }
+    }
+    let armed = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let disk = Trap(FaultyDisk::new(1), Arc::clone(&armed));
+    let manifest: Arc<dyn Manifest> = Arc::new(MemoryManifest::default());
+    let store = Store::open(options(), Arc::new(disk), manifest).unwrap();
+    put(&store, 1, &[(1, "kept")]);
+    armed.store(true, std::sync::atomic::Ordering::Relaxed);
+    for _ in 0..3 {
+        assert!(store.append_wait(batch(1, 10, &[(2, "lost")])).is_err());
+    }
+    assert!(matches!(store.seal_now(), Err(SealError::Closed | SealError::Refused)));
+    assert_eq!(texts(&all(&store, &[1])), ["kept"]);
+}

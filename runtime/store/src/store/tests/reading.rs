@@ -203,6 +203,27 @@ fn a_page_may_be_limited_to_groups() {
 }
 
 #[test]
+fn commits_do_not_wait_for_a_sealer_that_is_done() {
+    let limits = Limits { generation_bytes: 1, sealing_generations: 0, ..small_limits() };
+    let manifest: Arc<dyn Manifest> = Arc::new(MemoryManifest::default());
+    let options = Options { limits, ..Options::default() };
+    let store = Arc::new(Store::open(options, Arc::new(FaultyDisk::new(1)), manifest).unwrap());
+    let (sender, done) = std::sync::mpsc::channel();
+    let appender = Arc::clone(&store);
+    let rounds = if std::env::var_os("LOGBOOM_LONG").is_some() { 50_000 } else { 1_000 };
+    std::thread::spawn(move || {
+        for round in 0..rounds {
+            put(&appender, 1, &[(round, "x")]);
+            // Keeps the number of segments small.
+            appender.retain(&[(GroupId(1), round)]).unwrap();
+        }
+        sender.send(()).unwrap();
+    });
+    let patience = std::time::Duration::from_secs(120);
+    assert!(done.recv_timeout(patience).is_ok(), "the intake waits for ever: {:?}", store.counters());
+}
+
+#[test]
 fn appenders_and_a_reader_run_together() {
     let store = Bench::new().store;
     let (appenders, each) = (4_u64, 120_u64);
