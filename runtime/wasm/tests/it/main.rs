@@ -1,6 +1,7 @@
 //! The room with real guests: every world, everything a guest may not do, and what is no guest.
 
 mod contain;
+mod examples;
 mod refuse;
 mod support;
 mod worlds;

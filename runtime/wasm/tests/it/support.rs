@@ -31,6 +31,9 @@ pub(crate) static HOST: LazyLock<Host> = LazyLock::new(|| {
     Host::new(HostOptions { limits: Limits::default(), clock }).expect("an engine")
 });
 
+const GUEST_PACKAGES: [&str; 6] =
+    ["hostile-guest", "program-guest", "redact", "latency-extractor", "slack-action", "error-digest"];
+
 static GUESTS: LazyLock<PathBuf> = LazyLock::new(build);
 
 /// One cargo run for all guests, in a target folder of its own: the outer cargo holds the lock of the usual one.
@@ -39,7 +42,7 @@ fn build() -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
     cargo.args(["build", "--quiet", "--profile", "guest", "--target", "wasm32-wasip2"]);
-    for package in ["hostile-guest", "program-guest", "redact"] {
+    for package in GUEST_PACKAGES {
         cargo.args(["-p", package]);
     }
     let status = cargo.env("CARGO_TARGET_DIR", &target).env_remove("RUSTFLAGS").status();

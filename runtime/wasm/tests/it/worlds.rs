@@ -8,7 +8,7 @@ use wasm::{
     StateEntry, StateOp, Stdout, Tick, Verdict,
 };
 
-use crate::support::{HOST, HOSTILE, NOW_MS, PROGRAM, Product, call, call_with, compiled, context, events};
+use crate::support::{HOST, HOSTILE, NOW_MS, PROGRAM, Product, call, call_with, context, events};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_decides_for_each_event() {
@@ -40,21 +40,6 @@ async fn a_pure_world_has_a_fixed_clock_repeatable_randomness_and_no_effects() {
     assert!(seen[0].contains("1001 "), "the newest ingestion time: {}", seen[0]);
     assert_eq!(seen[0], seen[1]);
     assert_ne!(seen[0], seen[2]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn redact_replaces_only_what_is_personal() {
-    let redact = compiled("redact");
-    assert_eq!(redact.roles(), [Role::Filter]);
-    assert!(
-        redact.imports().iter().all(|i| i.starts_with("wasi:") || i == "logboom:extension/types@0.1.0"),
-        "{redact:?}"
-    );
-    let (call, _) = call("");
-    let batch = events(&["nothing", "mail a.b@example.com from 10.1.2.3"]);
-    let invoked = HOST.filter(&redact, &call, &context(), &batch).await;
-    let expected = vec![Verdict::Keep, Verdict::Replace("mail [email] from [ip]".to_owned())];
-    assert_eq!(invoked.result, Ok(expected));
 }
 
 #[tokio::test(flavor = "multi_thread")]
