@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::ingest::followers::Followers;
 use crate::limits::Limits;
 use crate::meta::Meta;
+use crate::query::Queries;
 
 /// The running process: one of each room, and what they share.
 pub(crate) struct App {
@@ -20,6 +21,8 @@ pub(crate) struct App {
     pub(crate) store: Arc<Store>,
     /// Who reads events by position in the background.
     pub(crate) followers: Arc<Followers>,
+    /// Logs Insights queries and their results.
+    pub(crate) queries: Queries,
     /// The configuration as it was read.
     pub(crate) config: Config,
     /// The access keys; none is open mode.

@@ -12,6 +12,7 @@ mod ingest;
 mod limits;
 mod meta;
 mod own;
+mod query;
 mod records;
 mod server;
 mod sweeps;

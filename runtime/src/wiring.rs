@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::limits::Limits;
 use crate::meta::{Meta, StoreManifest};
+use crate::query::Queries;
 use crate::sweeps;
 
 /// Opens the data directory and builds everything on it.
@@ -26,7 +27,8 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
     let (meta_path, store_path) = (folder.meta(), folder.store());
     let (meta, store) = App::blocking(move || open(&meta_path, &store_path)).await?;
     let followers = Arc::default();
-    Ok(Arc::new(App { clock, meta, store, followers, config, keys, limits }))
+    let queries = Queries::default();
+    Ok(Arc::new(App { clock, meta, store, followers, queries, config, keys, limits }))
 }
 
 /// Opens what is on disk: metadata first, since log data ask it what still exists.

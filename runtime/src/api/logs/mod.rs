@@ -7,6 +7,8 @@ mod get_events;
 mod groups;
 pub(crate) mod lookup;
 mod put_events;
+mod queries;
+mod records;
 mod retention;
 mod streams;
 mod tags;
@@ -24,4 +26,6 @@ pub(crate) const FAMILIES: &[&[Operation]] = &[
     put_events::OPERATIONS,
     get_events::OPERATIONS,
     filter_events::OPERATIONS,
+    queries::OPERATIONS,
+    records::OPERATIONS,
 ];

@@ -1,0 +1,230 @@
+//! Owns query sessions: what was asked, how far it is, what it found. Refuses to know the language (`insights`) and
+//! storage (`block.rs` adapts it).
+//!
+//! Sessions live in memory. Their number and their rows are bounded; the oldest finished ones make room.
+
+mod block;
+mod run;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, Semaphore};
+
+use crate::app::App;
+use crate::records::Scope;
+
+pub(crate) use block::pointer;
+pub(crate) use run::Outcome;
+
+/// Sessions kept, running ones included.
+const SESSIONS_MAX: usize = 1_000;
+/// Bytes of the rows of all finished sessions.
+const ROW_BYTES_MAX: usize = 256 << 20;
+/// How long results can be fetched, as at AWS: seven days.
+const KEPT_MS: i64 = 7 * 86_400_000;
+/// Queries at work at once; more wait as `Scheduled`.
+const RUNNING_MAX: usize = 4;
+
+/// A log group as a query reads it.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    /// Its id.
+    pub(crate) id: u64,
+    /// Its name.
+    pub(crate) name: String,
+}
+
+/// What was asked.
+pub(crate) struct Asked {
+    /// Whose query it is.
+    pub(crate) scope: Scope,
+    /// The groups it reads.
+    pub(crate) groups: Vec<Group>,
+    /// The text as DescribeQueries shows it.
+    pub(crate) text: String,
+    /// The compiled query.
+    pub(crate) query: insights::Query,
+}
+
+/// How far a query is.
+#[derive(Clone)]
+pub(crate) enum State {
+    /// Waits for its turn.
+    Scheduled,
+    /// At work.
+    Running,
+    /// Done, with what it found.
+    Complete(Arc<Outcome>),
+    /// It ran into a bound or an unreadable block.
+    Failed,
+    /// Stopped by StopQuery.
+    Cancelled,
+    /// It took longer than AWS's 60 minutes.
+    Timeout,
+}
+
+impl State {
+    /// AWS's word for it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            State::Scheduled => "Scheduled",
+            State::Running => "Running",
+            State::Complete(_) => "Complete",
+            State::Failed => "Failed",
+            State::Cancelled => "Cancelled",
+            State::Timeout => "Timeout",
+        }
+    }
+
+    /// Whether it may still change.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, State::Scheduled | State::Running)
+    }
+}
+
+/// One query.
+pub(crate) struct Session {
+    /// The id that StartQuery gave.
+    pub(crate) id: String,
+    /// When it was started, epoch milliseconds.
+    pub(crate) created_ms: i64,
+    /// What was asked.
+    pub(crate) asked: Asked,
+    state: Mutex<(State, i64)>,
+    cancelled: AtomicBool,
+    ended: Notify,
+}
+
+impl Session {
+    /// How far it is.
+    pub(crate) fn state(&self) -> State {
+        lock(&self.state).0.clone()
+    }
+
+    /// How long it ran, in milliseconds; 0 while it is open.
+    pub(crate) fn duration_ms(&self) -> i64 {
+        lock(&self.state).1
+    }
+
+    /// Stops it; false if it had ended.
+    pub(crate) fn stop(&self, now_ms: i64) -> bool {
+        self.cancelled.store(true, Ordering::Relaxed);
+        self.end(State::Cancelled, now_ms)
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn wait(&self) {
+        loop {
+            let ended = self.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if !self.state().is_open() {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    fn end(&self, state: State, now_ms: i64) -> bool {
+        let mut held = lock(&self.state);
+        let open = held.0.is_open();
+        if open {
+            *held = (state, now_ms - self.created_ms);
+        }
+        drop(held);
+        self.ended.notify_waiters();
+        open
+    }
+
+    fn row_bytes(&self) -> usize {
+        match &lock(&self.state).0 {
+            State::Complete(outcome) => outcome.row_bytes,
+            _ => 0,
+        }
+    }
+}
+
+/// All sessions, the newest last.
+pub(crate) struct Queries {
+    sessions: Mutex<VecDeque<Arc<Session>>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Queries {
+    fn default() -> Queries {
+        Queries { sessions: Mutex::default(), turns: Arc::new(Semaphore::new(RUNNING_MAX)) }
+    }
+}
+
+/// There are as many open queries as may be.
+#[derive(Debug)]
+pub(crate) struct TooMany;
+
+impl Queries {
+    /// Starts a query; it goes on when the request has been answered.
+    ///
+    /// # Errors
+    /// [`TooMany`] when every session is still open.
+    pub(crate) fn start(&self, app: &Arc<App>, asked: Asked) -> Result<String, TooMany> {
+        let session = Arc::new(Session {
+            id: app.clock.uuid(),
+            created_ms: app.clock.now_ms(),
+            asked,
+            state: Mutex::new((State::Scheduled, 0)),
+            cancelled: AtomicBool::new(false),
+            ended: Notify::new(),
+        });
+        self.make_room(session.created_ms)?;
+        lock(&self.sessions).push_back(Arc::clone(&session));
+        let id = session.id.clone();
+        let (app, turns) = (Arc::clone(app), Arc::clone(&self.turns));
+        tokio::spawn(async move {
+            let _busy = app.clock.busy();
+            // The semaphore is never closed.
+            let Ok(_turn) = turns.acquire().await else { return };
+            if !session.cancelled.load(Ordering::Relaxed) {
+                lock(&session.state).0 = State::Running;
+                let ended = run::run(&app, &session).await;
+                session.end(ended, app.clock.now_ms());
+            }
+        });
+        Ok(id)
+    }
+
+    /// The session of this id in this scope.
+    pub(crate) fn find(&self, scope: &Scope, id: &str) -> Option<Arc<Session>> {
+        let sessions = lock(&self.sessions);
+        sessions.iter().find(|session| session.id == id && session.asked.scope == *scope).cloned()
+    }
+
+    /// All sessions of a scope, the newest first.
+    pub(crate) fn list(&self, scope: &Scope) -> Vec<Arc<Session>> {
+        let sessions = lock(&self.sessions);
+        sessions.iter().rev().filter(|session| session.asked.scope == *scope).cloned().collect()
+    }
+
+    /// Open queries of a scope.
+    pub(crate) fn open(&self, scope: &Scope) -> usize {
+        self.list(scope).iter().filter(|session| session.state().is_open()).count()
+    }
+
+    fn make_room(&self, now_ms: i64) -> Result<(), TooMany> {
+        let mut sessions = lock(&self.sessions);
+        sessions.retain(|session| session.state().is_open() || session.created_ms + KEPT_MS > now_ms);
+        let mut bytes: usize = sessions.iter().map(|session| session.row_bytes()).sum();
+        while sessions.len() >= SESSIONS_MAX || bytes > ROW_BYTES_MAX {
+            let Some(oldest) = sessions.iter().position(|session| !session.state().is_open()) else {
+                return Err(TooMany);
+            };
+            bytes -= sessions.remove(oldest).map_or(0, |session| session.row_bytes());
+        }
+        Ok(())
+    }
+}
+
+/// A panic while a lock was held left nothing half-done: every critical section is one assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

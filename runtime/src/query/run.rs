@@ -1,0 +1,185 @@
+//! Owns the work of one query: blocks to threads, partial results together, the end. Refuses to know the language.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use insights::{Control, Execution, Order};
+use store::{BlockHandle, GroupId, ReadError, Selection, StreamId};
+
+use super::block::Lent;
+use super::{Session, State};
+use crate::app::App;
+use crate::clock::Clock;
+use crate::meta::{Meta, MetaError};
+use crate::records::streams;
+
+/// AWS ends a query after 60 minutes.
+const RUN_US_MAX: u64 = 60 * 60 * 1_000_000;
+/// Threads of one query at most.
+const THREADS_MAX: usize = 8;
+
+/// What a finished query found.
+pub(crate) struct Outcome {
+    /// Rows and counts.
+    pub(crate) output: insights::Output,
+    /// Bytes that the rows hold, for the bound over all sessions.
+    pub(crate) row_bytes: usize,
+}
+
+/// Why a query ended without rows.
+enum Broken {
+    Stopped,
+    Slow,
+    Failed(String),
+}
+
+impl From<insights::Error> for Broken {
+    fn from(error: insights::Error) -> Broken {
+        Broken::Failed(error.to_string())
+    }
+}
+
+impl From<ReadError> for Broken {
+    fn from(error: ReadError) -> Broken {
+        Broken::Failed(error.to_string())
+    }
+}
+
+impl From<MetaError> for Broken {
+    fn from(error: MetaError) -> Broken {
+        Broken::Failed(error.to_string())
+    }
+}
+
+/// Runs the session's query; gives the state it ends in.
+pub(super) async fn run(app: &Arc<App>, session: &Arc<Session>) -> State {
+    let (held, shared) = (Arc::clone(app), Arc::clone(session));
+    match App::blocking(move || scan(&held, &shared)).await {
+        Ok(output) => {
+            let cells = output.rows.iter().flatten();
+            let row_bytes = cells.map(|(name, value)| name.len() + value.len() + 48).sum();
+            State::Complete(Arc::new(Outcome { output, row_bytes }))
+        }
+        Err(Broken::Stopped) => State::Cancelled,
+        Err(Broken::Slow) => State::Timeout,
+        Err(Broken::Failed(why)) => {
+            tracing::warn!(query = session.id, why, "a query failed");
+            State::Failed
+        }
+    }
+}
+
+fn scan(app: &App, session: &Session) -> Result<insights::Output, Broken> {
+    let query = &session.asked.query;
+    let window = query.window();
+    let groups = session.asked.groups.iter().map(|group| GroupId(group.id)).collect();
+    let selection = Selection { groups, streams: None };
+    let mut handles = app.store.blocks(&selection, window.start_ms, window.end_ms, None);
+    match query.needs().order {
+        Order::NewestFirst => handles.sort_by_key(|handle| std::cmp::Reverse(handle.meta().max_ms)),
+        Order::OldestFirst => handles.sort_by_key(|handle| handle.meta().min_ms),
+        Order::Any => {}
+    }
+    let names = Names::of(&app.meta, session, &handles)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores.min(THREADS_MAX).min(handles.len()).max(1);
+    let work = Work {
+        session,
+        handles: &handles,
+        names: &names,
+        clock: &app.clock,
+        next: AtomicUsize::new(0),
+        broken: AtomicBool::new(false),
+        began_us: app.clock.monotonic_us(),
+    };
+    let mut parts = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| work.part())).collect();
+        let mut parts = vec![work.part()];
+        for other in others {
+            parts.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        parts
+    });
+    // There is always the part of this thread.
+    let mut whole = parts.remove(0)?;
+    for part in parts {
+        whole.merge(part?)?;
+    }
+    Ok(whole.finish()?)
+}
+
+/// What the threads of one query share.
+struct Work<'a> {
+    session: &'a Session,
+    handles: &'a [BlockHandle],
+    names: &'a Names,
+    clock: &'a Clock,
+    next: AtomicUsize,
+    broken: AtomicBool,
+    began_us: u64,
+}
+
+impl Work<'_> {
+    /// One thread's share: block after block until there is none.
+    fn part(&self) -> Result<Execution, Broken> {
+        let mut execution = Execution::new(&self.session.asked.query);
+        let done = self.fill(&mut execution);
+        if done.is_err() {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+        done.map(|()| execution)
+    }
+
+    fn fill(&self, execution: &mut Execution) -> Result<(), Broken> {
+        while let Some(handle) = self.handles.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            if self.session.cancelled.load(Ordering::Relaxed) || self.broken.load(Ordering::Relaxed) {
+                return Err(Broken::Stopped);
+            }
+            if self.clock.monotonic_us() - self.began_us > RUN_US_MAX {
+                return Err(Broken::Slow);
+            }
+            let meta = handle.meta();
+            if !execution.wants(meta.min_ms, meta.max_ms) {
+                continue;
+            }
+            let (stream, log) = self.names.of_block(meta.group, meta.stream);
+            let lent = Lent::new(handle.load()?, stream, log);
+            if execution.push(&lent)? == Control::Stop {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names behind the ids of the blocks.
+struct Names {
+    streams: HashMap<StreamId, String>,
+    groups: HashMap<GroupId, String>,
+}
+
+impl Names {
+    fn of(meta: &Meta, session: &Session, handles: &[BlockHandle]) -> Result<Names, MetaError> {
+        let account = &session.asked.scope.account;
+        let groups = session.asked.groups.iter();
+        let groups = groups.map(|group| (GroupId(group.id), format!("{account}:{}", group.name))).collect();
+        let streams = meta.read(|tx| {
+            let mut names = HashMap::new();
+            for handle in handles {
+                let id = handle.meta().stream;
+                if !names.contains_key(&id) {
+                    let found = streams::by_id(tx, id.0)?;
+                    names.insert(id, found.map_or_else(String::new, |(_, stream)| stream.name));
+                }
+            }
+            Ok::<_, MetaError>(names)
+        })?;
+        Ok(Names { streams, groups })
+    }
+
+    fn of_block(&self, group: GroupId, stream: StreamId) -> (String, String) {
+        let name = |found: Option<&String>| found.cloned().unwrap_or_default();
+        (name(self.streams.get(&stream)), name(self.groups.get(&group)))
+    }
+}
