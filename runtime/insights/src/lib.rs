@@ -10,6 +10,8 @@
 
 mod aggregate;
 mod block;
+#[cfg(test)]
+mod cases;
 mod command;
 pub mod discover;
 mod error;
@@ -18,7 +20,11 @@ mod guest;
 mod limits;
 mod memory;
 mod plan;
+#[cfg(test)]
+mod properties;
 mod run;
+#[cfg(test)]
+mod tests;
 mod text;
 mod value;
 

@@ -27,5 +27,9 @@ pub(crate) const MAX_STATS: usize = 10;
 pub(crate) const MAX_NESTING: u16 = 64;
 /// Depth of one expression tree, so that walking it never does.
 pub(crate) const MAX_DEPTH: u16 = 200;
+/// Regular expressions in one query.
+pub(crate) const MAX_REGEXES: usize = 64;
+/// Rows that one block may become by `unnest` and `parse … multi`.
+pub(crate) const MAX_MADE_ROWS: usize = 4_000_000;
 /// Compiled size of one regular expression.
 pub(crate) const REGEX_BYTES: usize = 1 << 20;

@@ -1,17 +1,53 @@
 //! `stddev(f)` and `variance(f)` of the population of numbers; absent when there is none.
 
 use super::{Moment, State};
+use crate::value::number::Number;
 use crate::value::{Cell, Value};
 
-/// Count, mean and sum of squared distances from it.
-#[derive(Default, Clone, Copy)]
+/// Larger whole numbers are treated as floats, so that sums of squares stay exact.
+const EXACT: i64 = 1 << 40;
+
+/// Whole numbers are summed exactly, so that the order of blocks does not show; others keep count,
+/// mean and sum of squared distances from it.
+#[derive(Default)]
 struct Spread {
+    whole: Whole,
+    others: Moments,
+}
+
+#[derive(Default)]
+struct Whole {
+    count: i128,
+    sum: i128,
+    squares: i128,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Moments {
     count: f64,
     mean: f64,
     squares: f64,
 }
 
-impl Spread {
+impl Whole {
+    #[allow(clippy::cast_precision_loss)]
+    fn moments(&self) -> Moments {
+        if self.count == 0 {
+            return Moments::default();
+        }
+        let count = self.count as f64;
+        // n * sum(x^2) - sum(x)^2 is n times the sum of squared distances; it overflows only far
+        // beyond any block count.
+        let product = self.count.checked_mul(self.squares).zip(self.sum.checked_mul(self.sum));
+        let squares = match product {
+            Some((a, b)) => (a - b) as f64 / count,
+            None => self.squares as f64 - (self.sum as f64 / count) * self.sum as f64,
+        };
+        Moments { count, mean: self.sum as f64 / count, squares }
+    }
+}
+
+impl Moments {
     fn add(&mut self, x: f64) {
         self.count += 1.0;
         let from_old = x - self.mean;
@@ -19,7 +55,7 @@ impl Spread {
         self.squares += from_old * (x - self.mean);
     }
 
-    fn merge(&mut self, other: Spread) {
+    fn merge(&mut self, other: Moments) {
         if other.count == 0.0 {
             return;
         }
@@ -29,9 +65,31 @@ impl Spread {
         self.mean += apart * other.count / count;
         self.count = count;
     }
+}
 
-    fn variance(self) -> Option<f64> {
-        (self.count > 0.0).then(|| self.squares / self.count)
+impl Spread {
+    fn add(&mut self, n: Number) {
+        match n {
+            Number::Int(n) if n.abs_diff(0) <= EXACT.unsigned_abs() => {
+                self.whole.count += 1;
+                self.whole.sum += i128::from(n);
+                self.whole.squares += i128::from(n) * i128::from(n);
+            }
+            n => self.others.add(n.float()),
+        }
+    }
+
+    fn merge(&mut self, other: &Spread) {
+        self.whole.count += other.whole.count;
+        self.whole.sum += other.whole.sum;
+        self.whole.squares += other.whole.squares;
+        self.others.merge(other.others);
+    }
+
+    fn variance(&self) -> Option<f64> {
+        let mut all = self.whole.moments();
+        all.merge(self.others);
+        (all.count > 0.0).then(|| all.squares / all.count)
     }
 }
 
@@ -43,13 +101,13 @@ macro_rules! spread {
         impl State for $name {
             fn add(&mut self, cell: Cell<'_>, _at: &Moment) -> usize {
                 if let Some(n) = cell.number() {
-                    self.0.add(n.float());
+                    self.0.add(n);
                 }
                 0
             }
 
             fn merge(&mut self, other: $name) {
-                self.0.merge(other.0);
+                self.0.merge(&other.0);
             }
 
             fn finish(self, _parameter: f64) -> Value {

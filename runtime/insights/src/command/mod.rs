@@ -37,7 +37,7 @@ pub(crate) trait Command: fmt::Display {
 type ParseCommand = fn(&mut Parser<'_>, Span) -> Result<Box<dyn Command>, CompileError>;
 
 /// Every command: its names and its parser, which starts after the name.
-const COMMANDS: &[(&[&str], ParseCommand)] = &[
+pub(crate) const COMMANDS: &[(&[&str], ParseCommand)] = &[
     (&["fields"], fields::parse),
     (&["display"], display::parse),
     (&["filter", "where"], filter::parse),

@@ -16,6 +16,8 @@ struct Sort {
 }
 
 pub(super) fn parse(parser: &mut Parser<'_>, span: Span) -> Result<Box<dyn Command>, CompileError> {
+    // The documentation writes `sort by f` here and there.
+    parser.eat_word("by")?;
     let mut keys = Vec::new();
     loop {
         let expr = parser.expression()?;

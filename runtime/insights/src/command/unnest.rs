@@ -7,7 +7,7 @@ use super::Command;
 use crate::error::{CompileError, Error};
 use crate::plan::planner::Planner;
 use crate::plan::scope::DraftStep;
-use crate::run::batch::Batch;
+use crate::run::batch::{Batch, check_made_rows};
 use crate::run::node::Node;
 use crate::run::stage::{Definition, Slot, Stage, Step};
 use crate::run::vector::Vector;
@@ -74,6 +74,7 @@ impl Step for Spread {
                 cell => made.push(cell.to_value()),
             }
             counts.push(made.len() - before);
+            check_made_rows(made.len())?;
         }
         batch.expand(&counts);
         batch.put(self.output, Vector::Values(made));

@@ -8,6 +8,7 @@ use super::vector::{Lent, Vector};
 use crate::block::Block;
 use crate::discover::Kind;
 use crate::error::Error;
+use crate::limits::MAX_MADE_ROWS;
 use crate::value::{Cell, Value};
 
 /// Rows that left a barrier: one list of values per column.
@@ -232,20 +233,18 @@ impl<'b> Batch<'b> {
         }
     }
 
-    /// Repeats row `i` `counts[i]` times and numbers the copies; `counts` 0 drops the row.
+    /// Repeats row `i` `counts[i]` times; 0 drops the row.
     pub(crate) fn expand(&mut self, counts: &[usize]) {
-        let mut keep = Vec::new();
-        let mut subs = Vec::new();
-        for (row, count) in counts.iter().enumerate() {
-            let before = self.subs.get(row).copied().unwrap_or(0);
-            for copy in 0..*count {
-                keep.extend(index(row));
-                // Copies of copies stay in order as long as one event makes fewer than 2^12 of each.
-                subs.push((before << 12).saturating_add(u32::try_from(copy).unwrap_or(u32::MAX)));
-            }
-        }
+        let copies = |(row, count): (usize, &usize)| std::iter::repeat_n(index(row), *count).flatten();
+        let keep: Vec<u32> = counts.iter().enumerate().flat_map(copies).collect();
         self.select(&keep);
-        self.subs = subs;
+        // The rows of one event stand together and are numbered in the order they stand in.
+        self.subs.clear();
+        for row in 0..self.rows.len() {
+            let same = row > 0 && self.rows[row - 1] == self.rows[row];
+            let sub = if same { self.subs[row - 1].saturating_add(1) } else { 0 };
+            self.subs.push(sub);
+        }
     }
 
     /// Owned values of one row in the given columns.
@@ -257,6 +256,14 @@ impl<'b> Batch<'b> {
     pub(crate) fn cell(&self, slot: Slot, row: usize) -> Cell<'_> {
         self.get(slot).get(row)
     }
+}
+
+/// Refuses to make more rows from one block than the bound.
+pub(crate) fn check_made_rows(rows: usize) -> Result<(), Error> {
+    if rows <= MAX_MADE_ROWS {
+        return Ok(());
+    }
+    Err(Error::LimitExceeded { limit: "rows made from one block", maximum: MAX_MADE_ROWS as u64 })
 }
 
 /// Row numbers fit u32: a block never holds more.

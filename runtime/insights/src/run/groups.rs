@@ -174,6 +174,10 @@ impl Sink for GroupsSink {
 }
 
 fn compare_keys(a: &[Value], b: &[Value]) -> Ordering {
-    let differing = a.iter().zip(b).map(|(a, b)| natural_order(a.cell(), b.cell()));
-    differing.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    // Groups whose keys sort alike (1 and 1.0) are told apart by their text, so that the order of
+    // blocks never shows.
+    let print = |list: &[Value]| list.iter().map(|v| v.cell().print()).collect::<Vec<_>>();
+    let differing =
+        a.iter().zip(b).map(|(a, b)| natural_order(a.cell(), b.cell())).find(|order| order.is_ne());
+    differing.unwrap_or_else(|| print(a).cmp(&print(b)))
 }

@@ -285,6 +285,9 @@ impl Parser<'_> {
     }
 
     fn call(&mut self, name: String, name_span: Span) -> Parsed<Expr> {
+        if name.to_ascii_lowercase().starts_with("regex") {
+            self.count_regex(name_span)?;
+        }
         self.advance()?;
         let mut arguments = Vec::new();
         let star = self.eat_symbol("*")?;

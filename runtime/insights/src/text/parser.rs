@@ -6,6 +6,7 @@ use super::spelling::nearest;
 use super::syntax::{Item, Name, RESERVED};
 use crate::command::{self, Command};
 use crate::error::CompileError;
+use crate::limits::MAX_REGEXES;
 
 /// Parses one query text.
 pub(crate) struct Parser<'q> {
@@ -14,6 +15,7 @@ pub(crate) struct Parser<'q> {
     token: Token,
     previous: Span,
     pub(super) nesting: u16,
+    regexes: usize,
 }
 
 type Parsed<T> = Result<T, CompileError>;
@@ -53,6 +55,7 @@ impl<'q> Parser<'q> {
             token: Token { kind: Kind::End, span: Span::default() },
             previous: Span::default(),
             nesting: 0,
+            regexes: 0,
         };
         parser.advance()?;
         Ok(parser)
@@ -157,8 +160,19 @@ impl<'q> Parser<'q> {
         Ok(names)
     }
 
+    /// One more regular expression is in the query; each may be large when compiled.
+    pub(crate) fn count_regex(&mut self, span: Span) -> Parsed<()> {
+        self.regexes += 1;
+        if self.regexes <= MAX_REGEXES {
+            return Ok(());
+        }
+        let what = format!("a query can have at most {MAX_REGEXES} regular expressions: one too many");
+        Err(self.error(span, &what, ""))
+    }
+
     /// The regular expression that starts at the current `/`.
     pub(crate) fn regex(&mut self) -> Parsed<(String, Span)> {
+        self.count_regex(self.token.span)?;
         let found = self.lexer.regex(self.token.span.start).map_err(|e| self.lexical(&e))?;
         self.token.span = found.1;
         self.advance()?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use regex::Regex;
 
 use crate::error::Error;
-use crate::run::batch::Batch;
+use crate::run::batch::{Batch, check_made_rows};
 use crate::run::matcher::compile_regex;
 use crate::run::stage::{Producer, Slot, Stage, Step};
 use crate::run::vector::{Lent, Vector};
@@ -98,6 +98,7 @@ impl Step for EveryMatch {
         batch.load(stage, self.input)?;
         let Regular { regex, groups, .. } = &*self.regex;
         let mut counts = Vec::with_capacity(batch.len());
+        let mut total = 0;
         let mut columns: Vec<Vec<Value>> = self.targets.iter().map(|_| Vec::new()).collect();
         for row in 0..batch.len() {
             let text = batch.cell(self.input, row).text();
@@ -107,11 +108,13 @@ impl Step for EveryMatch {
                     column.push(captures.get(*group).map_or(Value::Null, |m| Value::text(m.as_str())));
                 }
                 count += 1;
+                check_made_rows(total + count)?;
             }
             if count == 0 {
                 columns.iter_mut().for_each(|column| column.push(Value::Null));
                 count = 1;
             }
+            total += count;
             counts.push(count);
         }
         batch.expand(&counts);
