@@ -32,6 +32,8 @@ GUESTS = ROOT / "target" / "wasm32-wasip2" / "guest"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 LONG = os.environ.get("LOGBOOM_LONG") == "1"
+# Settings of the shell that runs the tests are not those of the servers under test.
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("LOGBOOM_", "AWS_"))}
 
 
 class Server:
@@ -46,7 +48,7 @@ class Server:
         command = [str(BINARY), "serve", "--listen", "127.0.0.1:0", "--data", str(self.folder / "data"), *self.flags]
         log = open(self.folder / "server.log", "ab")
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **self.env}, text=True
+            command, stdout=subprocess.PIPE, stderr=log, env={**CLEAN, **self.env}, text=True
         )
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
@@ -96,7 +98,7 @@ class Server:
     def aws(self, *arguments, check=True):
         """Runs the AWS CLI against this server; gives the parsed JSON output, or the text where it is none."""
         environment = {
-            **os.environ,
+            **CLEAN,
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -122,7 +124,7 @@ class Server:
         """Runs the product's own command line against this server."""
         done = subprocess.run(
             [str(BINARY), *[str(a) for a in arguments]],
-            env={**os.environ, "LOGBOOM_ENDPOINT": self.url},
+            env={**CLEAN, "LOGBOOM_ENDPOINT": self.url},
             capture_output=True,
             text=True,
             timeout=90,
