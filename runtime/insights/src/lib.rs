@@ -10,8 +10,6 @@
 
 mod aggregate;
 mod block;
-#[cfg(test)]
-mod cases;
 mod command;
 pub mod discover;
 mod error;
@@ -20,8 +18,6 @@ mod guest;
 mod limits;
 mod memory;
 mod plan;
-#[cfg(test)]
-mod properties;
 mod run;
 #[cfg(test)]
 mod tests;

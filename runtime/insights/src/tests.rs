@@ -1,5 +1,8 @@
 //! What a caller of the room relies on besides rows: outside functions, bounds, early stop, needs.
 
+mod cases;
+mod properties;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -47,7 +50,7 @@ impl Guest for Doubler {
 
     fn evaluate(&self, columns: &[Vec<Value>], rows: usize) -> Result<Vec<Value>, String> {
         self.calls.fetch_add(1, SeqCst);
-        if columns[0].iter().any(|v| *v == Value::Int(13)) {
+        if columns[0].contains(&Value::Int(13)) {
             return Err("unlucky".to_owned());
         }
         let double = |v: &Value| if let Value::Int(n) = v { Value::Int(n * 2) } else { Value::Null };

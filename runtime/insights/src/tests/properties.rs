@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::cases::{BASE, window};
+use super::cases::{BASE, window};
 use crate::discover::{Kind, Wanted};
 use crate::plan::query::proptest_rounds;
 use crate::run::vector::Lent;
