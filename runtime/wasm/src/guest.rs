@@ -15,6 +15,9 @@ use crate::output::Output;
 use crate::pure::{Pure, Repeatable, Still};
 use crate::{Call, Clock, Limits};
 
+/// Random bytes one call of `wasi:random` gives at most.
+const RANDOM_BYTES: u64 = 1 << 20;
+
 /// Everything a host function can reach.
 pub(crate) struct Guest {
     wasi: WasiP1Ctx,
@@ -43,7 +46,7 @@ impl Guest {
         let mut wasi = WasiCtx::builder();
         wasi.stdin(MemoryInputPipe::new(stdin)).stdout(output.stdout()).stderr(output.stderr());
         wasi.envs(&environment).arg(&call.function_name);
-        wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+        wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).max_random_size(RANDOM_BYTES);
         match pure {
             Some(Pure { now_ms, seed }) => {
                 wasi.wall_clock(Still(now_ms)).monotonic_clock(Still(0));
@@ -54,8 +57,10 @@ impl Guest {
                 wasi.wall_clock(Lent(Arc::clone(clock)));
             }
         }
+        let mut wasi = wasi.build_p1();
+        wasi.ctx().table.set_max_capacity(limits.handles);
         Self {
-            wasi: wasi.build_p1(),
+            wasi,
             memory: MemoryMeter::new(call.memory_bytes.min(limits.memory_bytes), limits.table_elements),
             output,
             call: call.clone(),

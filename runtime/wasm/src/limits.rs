@@ -21,7 +21,11 @@ pub struct Limits {
     pub effect_bytes: usize,
     /// One value of guest state.
     pub state_value_bytes: usize,
-    /// Calls that run at once; the rest waits.
+    /// Bytes a guest may hand to the host in one host call or answer, before anything looks at them.
+    pub transfer_bytes: usize,
+    /// Host objects (streams, timers) one instance may hold.
+    pub handles: usize,
+    /// Calls that run at once; the rest waits. The root sets twice the number of cores.
     pub concurrent_calls: usize,
     /// The tick of the epoch clock: a busy guest lets others run this often.
     pub tick_ms: u64,
@@ -39,6 +43,8 @@ impl Default for Limits {
             effects: 10_000,
             effect_bytes: 8 << 20,
             state_value_bytes: 64 << 10,
+            transfer_bytes: 16 << 20,
+            handles: 10_000,
             concurrent_calls: 16,
             tick_ms: 10,
         }

@@ -39,6 +39,7 @@ use crate::generated::services::logboom::extension::invocation as __with_name8;
 pub mod exports {
     pub mod logboom {
         pub mod extension {
+            /// An alarm changed state.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod alarm_action {
                 #[used]
@@ -89,10 +90,11 @@ pub mod exports {
                     pub alarm_name: _rt::String,
                     pub alarm_arn: _rt::String,
                     pub description: ::core::option::Option<_rt::String>,
+                    /// The states before and after.
                     pub previous: AlarmState,
                     pub current: AlarmState,
                     pub reason: _rt::String,
-                    /// The same JSON text that SNS subscribers get.
+                    /// The same JSON text that SNS subscribers get; `LogboomEvidence` holds the log lines behind it.
                     pub details_json: _rt::String,
                     pub changed_at: i64,
                     pub attempt: u32,

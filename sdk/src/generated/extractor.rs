@@ -21,6 +21,7 @@ use crate::generated::services::logboom::extension::config as __with_name2;
 pub mod exports {
     pub mod logboom {
         pub mod extension {
+            /// Metric values out of events. Pure: the same batch gives the same values.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod extractor {
                 #[used]
@@ -32,6 +33,7 @@ pub mod exports {
                 pub type MetricDatum = super::super::super::super::__with_name0::MetricDatum;
                 #[derive(Clone, PartialEq)]
                 pub struct Extracted {
+                    /// Index into the batch: the event that becomes the evidence for this value.
                     pub event: u32,
                     pub datum: MetricDatum,
                 }
@@ -448,6 +450,7 @@ pub mod exports {
                     }
                 }
                 pub trait Guest {
+                    /// An error means that the batch gives no values.
                     #[allow(async_fn_in_trait)]
                     fn extract(
                         context: BatchContext,

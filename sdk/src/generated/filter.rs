@@ -21,6 +21,7 @@ use crate::generated::services::logboom::extension::config as __with_name2;
 pub mod exports {
     pub mod logboom {
         pub mod extension {
+            /// A verdict per event, for filter patterns (`wasm:NAME`) and inline transformers. Pure.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod filter {
                 #[used]
@@ -347,6 +348,8 @@ pub mod exports {
                     }
                 }
                 pub trait Guest {
+                    /// As many verdicts as events, in their order. An error means "cannot decide"; what happens then is
+                    /// chosen where the filter is attached (`on_error`).
                     #[allow(async_fn_in_trait)]
                     fn apply(
                         context: BatchContext,

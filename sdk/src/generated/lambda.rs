@@ -48,7 +48,9 @@ pub mod exports {
                 use super::super::super::super::_rt;
                 #[derive(Clone, PartialEq)]
                 pub enum InvokeError {
+                    /// The function failed; the caller gets it as the error message.
                     FunctionError(_rt::String),
+                    /// The payload is not what the function takes.
                     BadInput(_rt::String),
                 }
                 impl ::core::fmt::Debug for InvokeError {

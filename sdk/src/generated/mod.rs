@@ -12,4 +12,4 @@ pub mod services;
 pub mod subscription;
 
 #[cfg(test)]
-pub(crate) const CONTRACT: u64 = 0x867e6f50323b93e3;
+pub(crate) const CONTRACT: u64 = 0xc14191816171c24e;

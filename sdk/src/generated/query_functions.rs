@@ -26,10 +26,13 @@ pub mod exports {
                 pub type ScalarType = super::super::super::super::__with_name0::ScalarType;
                 #[derive(Clone, PartialEq)]
                 pub struct Signature {
+                    /// The name used in queries.
                     pub name: _rt::String,
                     pub parameters: _rt::Vec<ScalarType>,
+                    /// Whether the last parameter may repeat.
                     pub variadic: bool,
                     pub returns: ScalarType,
+                    /// One line for people.
                     pub help: _rt::String,
                 }
                 impl ::core::fmt::Debug for Signature {

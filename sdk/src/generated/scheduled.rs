@@ -39,6 +39,7 @@ use crate::generated::services::logboom::extension::invocation as __with_name8;
 pub mod exports {
     pub mod logboom {
         pub mod extension {
+            /// A schedule came due.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod scheduled {
                 #[used]

@@ -24,6 +24,7 @@ pub mod logboom {
                 pub timestamp: i64,
                 /// Milliseconds since the Unix epoch, as stamped at ingestion.
                 pub ingestion_time: i64,
+                /// The text, byte for byte as it is stored.
                 pub message: _rt::String,
             }
             impl ::core::fmt::Debug for LogEvent {
@@ -38,6 +39,7 @@ pub mod logboom {
                         .finish()
                 }
             }
+            /// A name and a value: a metric dimension, a message attribute, a fact about a batch.
             #[derive(Clone, PartialEq)]
             pub struct Attribute {
                 pub key: _rt::String,
@@ -57,9 +59,11 @@ pub mod logboom {
             /// Where a batch came from. One per call, never per event.
             #[derive(Clone, PartialEq)]
             pub struct BatchContext {
+                /// 12 digits.
                 pub account_id: _rt::String,
                 pub region: _rt::String,
                 pub log_group: _rt::String,
+                /// Empty when the batch spans streams.
                 pub log_stream: _rt::String,
                 /// Name of the subscription / metric filter that matched.
                 pub binding: _rt::String,
@@ -69,6 +73,7 @@ pub mod logboom {
                 pub attempt: u32,
                 /// Sequence key of the first event; event i has key first-sequence + i.
                 pub first_sequence: u64,
+                /// Open-ended: facts that later versions add. Unknown keys are to be ignored.
                 pub attributes: _rt::Vec<Attribute>,
             }
             impl ::core::fmt::Debug for BatchContext {
@@ -92,6 +97,7 @@ pub mod logboom {
             #[derive(Clone, PartialEq)]
             pub struct RetryError {
                 pub message: _rt::String,
+                /// Milliseconds to wait; 0 leaves it to the host.
                 pub after_ms: u32,
             }
             impl ::core::fmt::Debug for RetryError {
@@ -151,6 +157,7 @@ pub mod logboom {
                     f.debug_struct("BatchOutcome").field("failed", &self.failed).finish()
                 }
             }
+            /// CloudWatch's units.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum MetricUnit {
@@ -302,6 +309,8 @@ pub mod logboom {
                     }
                 }
             }
+            /// One value of a metric. CloudWatch's rules hold: namespace and name of 1 to 255 characters, a finite
+            /// value, at most 30 dimensions with names and values that are not empty.
             #[derive(Clone, PartialEq)]
             pub struct MetricDatum {
                 pub namespace: _rt::String,
@@ -358,6 +367,7 @@ pub mod logboom {
                     }
                 }
             }
+            /// The type of a parameter or a result; `any` takes what comes.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum ScalarType {
@@ -451,6 +461,8 @@ pub mod logboom {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// One event of the log group; line breaks inside stay. stdout, stderr and these lines share one bound
+            /// per call (256 KiB); what is over it is dropped after one line that says so.
             #[allow(async_fn_in_trait)]
             pub fn write(level: Level, message: &str) -> () {
                 unsafe {
@@ -796,6 +808,7 @@ pub mod logboom {
             #[derive(Clone, PartialEq)]
             pub struct Entry {
                 pub value: _rt::Vec<u8>,
+                /// Counts up with every write of the key.
                 pub version: u64,
             }
             impl ::core::fmt::Debug for Entry {
@@ -1065,6 +1078,7 @@ pub mod logboom {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// A key that is not there is no error.
             #[allow(async_fn_in_trait)]
             pub fn delete(key: &str) -> ::core::result::Result<(), StateError> {
                 unsafe {
@@ -1157,6 +1171,8 @@ pub mod logboom {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// Adds to a counter and gives the sum; one that is not there starts at 0. A counter is stored as its
+            /// decimal text.
             #[allow(async_fn_in_trait)]
             pub fn increment(
                 key: &str,
@@ -1278,6 +1294,7 @@ pub mod logboom {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// Keys with this prefix in order, after `after`, at most `limit` (1000).
             #[allow(async_fn_in_trait)]
             pub fn list_keys(
                 prefix: &str,
@@ -1441,7 +1458,7 @@ pub mod logboom {
                 }
             }
         }
-        /// SNS-shaped. Capability: `publish` on the topic.
+        /// SNS-shaped. Capability: `publish` on the topic. Sent only when the call ends without an error.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod notify {
             #[used]
@@ -1451,8 +1468,10 @@ pub mod logboom {
             pub type Attribute = super::super::super::logboom::extension::types::Attribute;
             #[derive(Clone, PartialEq)]
             pub enum NotifyError {
+                /// What is not granted, and how to grant it.
                 NotAllowed(_rt::String),
                 NoSuchTopic(_rt::String),
+                /// The call has sent as much as it may.
                 Throttled,
                 Other(_rt::String),
             }
@@ -1508,7 +1527,8 @@ pub mod logboom {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// `topic` is a topic name or an ARN. Gives the message id.
+            /// `topic` is a topic name or an ARN. Gives the message id, which is the same when the same delivery
+            /// runs again.
             #[allow(async_fn_in_trait)]
             pub fn publish(
                 topic: &str,
@@ -1972,7 +1992,8 @@ pub mod logboom {
                 }
             }
         }
-        /// Capability: `write` on the log group. Loops are refused (`would-loop`).
+        /// Capability: `write` on the log group. Loops are refused (`would-loop`): a function writes neither to its
+        /// own log group nor to one that feeds the call.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod log_sink {
             #[used]
@@ -1981,7 +2002,9 @@ pub mod logboom {
             use super::super::super::_rt;
             #[derive(Clone, PartialEq)]
             pub struct NewEvent {
+                /// Milliseconds since the Unix epoch.
                 pub timestamp: i64,
+                /// Not empty, at most 1 MiB.
                 pub message: _rt::String,
             }
             impl ::core::fmt::Debug for NewEvent {
@@ -2037,6 +2060,7 @@ pub mod logboom {
             }
             impl ::core::error::Error for SinkError {}
             #[allow(unused_unsafe, clippy::all)]
+            /// Buffered; stored only when the call ends without an error. The stream is made if it is not there.
             #[allow(async_fn_in_trait)]
             pub fn put(
                 log_group: &str,
@@ -2225,6 +2249,7 @@ pub mod logboom {
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
             #[allow(unused_unsafe, clippy::all)]
+            /// The id in the START and END lines.
             #[allow(async_fn_in_trait)]
             pub fn request_id() -> _rt::String {
                 unsafe {
@@ -2299,6 +2324,7 @@ pub mod logboom {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// A number, or `$LATEST`.
             #[allow(async_fn_in_trait)]
             pub fn function_version() -> _rt::String {
                 unsafe {
@@ -2336,6 +2362,7 @@ pub mod logboom {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// Milliseconds until the host ends the call.
             #[allow(async_fn_in_trait)]
             pub fn remaining_ms() -> u64 {
                 unsafe {
@@ -2354,6 +2381,7 @@ pub mod logboom {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// Bytes the instance may hold, summed over its memories.
             #[allow(async_fn_in_trait)]
             pub fn memory_limit_bytes() -> u64 {
                 unsafe {

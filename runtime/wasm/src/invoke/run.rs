@@ -47,6 +47,8 @@ impl Run {
         let guest = Guest::new(call, host.shared_limits(), host.clock(), pure, stdin, answer_limit);
         let mut store = Store::new(host.engine(), guest);
         store.limiter(|guest| &mut guest.memory);
+        store.set_hostcall_fuel(host.limits().transfer_bytes);
+        store.set_max_component_handles(host.limits().handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         let started_us = host.clock().monotonic_us();

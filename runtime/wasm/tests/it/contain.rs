@@ -99,6 +99,13 @@ async fn a_flood_of_output_is_cut_and_the_guest_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_guest_hands_over_at_once_is_bounded() {
+    let (invoked, product) = handle("shout").await;
+    assert!(matches!(invoked.result, Err(InvokeError::Trap { .. })), "{:?}", invoked.result);
+    assert!(product.lines().iter().map(String::len).sum::<usize>() < 300 << 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn answers_that_break_the_contract_are_refused() {
     let batch = events(&["a", "b"]);
     for (behaviour, expected) in

@@ -53,6 +53,7 @@ impl Subscription for Hostile {
             "poison" => assert!(!events.iter().any(|e| e.message.contains("poison")), "poisoned"),
             "some" => return failed(vec![2, 0, 2]),
             "wrong-index" => return failed(vec![events.len() as u32]),
+            "shout" => info!("{}", "x".repeat(20 << 20)),
             "retry" => return Err(logboom_sdk::retry_after("later", 1500)),
             "permanent" => return Err(permanent("never")),
             "effects" => effects()?,
@@ -130,11 +131,11 @@ impl Filter for Hostile {
         match behaviour.as_str() {
             "short" => Ok(Vec::new()),
             "unsure" => Err("cannot decide".to_owned()),
-            "huge" => Ok(events.iter().map(|_| Verdict::Replace("x".repeat(8 << 20))).collect()),
+            "huge" => Ok(events.iter().map(|_| Verdict::Replace("x".repeat(4 << 20))).collect()),
             "impure" => {
                 println!("{:?}", notify::publish("ops", "x"));
                 println!("{:?}", state::get("k"));
-                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                let now = std::time::UNIX_EPOCH.elapsed();
                 let random = std::collections::hash_map::RandomState::new();
                 let random = std::hash::BuildHasher::hash_one(&random, 1);
                 Ok(vec![
