@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use wasm::{BatchContext, Call, Grants, InvokeError, Invoked, Outcome, bisect};
+use wasm::{BatchContext, Call, Grants, InvokeError, Invoked, LogEvent, Outcome, bisect};
 
 use crate::support::{HOST, HOSTILE, PROGRAM, Product, call, call_with, context, events};
 
@@ -217,4 +217,25 @@ async fn many_calls_at_once_queue_and_all_end() {
         good += usize::from(task.await.expect("no panic in the host"));
     }
     assert_eq!(good, 66);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_can_be_spawned() {
+    let run = tokio::spawn(async {
+        let (call, _) = call("good");
+        let (context, texts) = (context(), vec!["1".to_owned(), "2".to_owned()]);
+        let batch: Vec<LogEvent<'_>> =
+            texts.iter().map(|message| LogEvent { timestamp: 0, ingestion_time: 0, message }).collect();
+        let filtered = HOST.filter(&HOSTILE, &call, &context, &batch).await.result.is_ok();
+        let handled = HOST.subscription(&HOSTILE, &call, &context, &batch).await.result.is_ok();
+        let extracted = HOST.extract(&HOSTILE, &call, &context, &batch).await.result.is_ok();
+        let ran =
+            HOST.command(&PROGRAM, &call, bytes::Bytes::new(), wasm::Stdout::Lines).await.result.is_ok();
+        let found = bisect(batch.len(), 5, |range| {
+            let (call, context, batch): (&Call, &BatchContext, _) = (&call, &context, &batch[range]);
+            async move { HOST.subscription(&HOSTILE, call, context, batch).await.result }
+        });
+        filtered && handled && extracted && ran && found.await.stopped.is_none()
+    });
+    assert!(run.await.expect("no panic in the host"));
 }
