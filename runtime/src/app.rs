@@ -6,6 +6,7 @@ use store::Store;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::ingest::fan_out::FanOut;
 use crate::ingest::followers::Followers;
 use crate::limits::Limits;
 use crate::meta::Meta;
@@ -23,6 +24,8 @@ pub(crate) struct App {
     pub(crate) followers: Arc<Followers>,
     /// Logs Insights queries and their results.
     pub(crate) queries: Queries,
+    /// What those readers share: definitions, progress.
+    pub(crate) fan_out: Arc<FanOut>,
     /// The configuration as it was read.
     pub(crate) config: Config,
     /// The access keys; none is open mode.

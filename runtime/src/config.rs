@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) strict_patterns: bool,
     /// AWS's rate and count quotas.
     pub(crate) aws_quotas: bool,
+    /// When events beyond their retention go: seconds, minutes, hours, day of month, month, day of week.
+    pub(crate) retention_schedule: String,
     /// Serve `POST /_logboom/reset`.
     pub(crate) allow_reset: bool,
     /// Access keys; with at least one, every request must be signed.
@@ -97,6 +99,7 @@ impl Default for Config {
             public_url: None,
             strict_patterns: false,
             aws_quotas: false,
+            retention_schedule: "0 0 * * * *".to_owned(),
             allow_reset: false,
             keys: Vec::new(),
             smtp: None,
@@ -191,6 +194,7 @@ impl Config {
             return Err(ConfigError(format!("account {:?} is not twelve digits", self.account)));
         }
         self.access_keys()?;
+        crate::retention::schedule(&self.retention_schedule).map_err(ConfigError)?;
         crate::limits::Limits::from_config(self).map(drop).map_err(ConfigError)
     }
 }

@@ -46,6 +46,8 @@ limits! {
         connections = 1024, "";
         /// Bytes that a response of FilterLogEvents or GetLogEvents may hold.
         events_response_bytes = 1 << 20, "Event response size";
+        /// Seconds for which a subscription's delivery is tried before it becomes a dead letter.
+        subscription_retry_seconds = 86_400, "";
         /// Tags on one resource.
         tags_per_resource = 50, "Tags per resource";
     }
@@ -60,6 +62,8 @@ limits! {
         metric_filters_per_group = 100, "Metric filters per log group";
         /// Subscription filters of a log group.
         subscription_filters_per_group = 5, "Subscription filters per log group";
+        /// Metric and subscription filters of a log group whose pattern holds a regular expression.
+        regex_filters_per_group = 5, "Regex filter patterns per log group";
         /// Queries that run at once in an account.
         concurrent_queries = 100, "Concurrent CloudWatch Logs Insights queries";
         /// Subscriptions of a topic.

@@ -14,6 +14,7 @@ mod meta;
 mod own;
 mod query;
 mod records;
+mod retention;
 mod server;
 mod sweeps;
 mod wiring;

@@ -15,25 +15,29 @@ use store::GroupId;
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::config::Config;
 use crate::meta::MetaError;
 use crate::records::groups;
+use crate::retention;
 
 type Sweeping = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 struct Sweep {
     name: &'static str,
     /// Seconds, minutes, hours, day of month, month, day of week; UTC.
-    schedule: &'static str,
+    schedule: fn(&Config) -> &str,
     run: fn(Arc<App>) -> Sweeping,
 }
 
 const SWEEPS: &[Sweep] = &[
-    Sweep { name: "retention", schedule: "0 5 * * * *", run: |app| Box::pin(retention(app)) },
-    Sweep { name: "metric points", schedule: "0 15 * * * *", run: |app| Box::pin(metric_points(app)) },
-    Sweep { name: "alarm history", schedule: "0 25 * * * *", run: |app| Box::pin(alarm_history(app)) },
+    Sweep {
+        name: "retention",
+        schedule: |config| &config.retention_schedule,
+        run: |app| Box::pin(retention::sweep(app)),
+    },
+    Sweep { name: "metric points", schedule: |_| "0 15 * * * *", run: |app| Box::pin(metric_points(app)) },
+    Sweep { name: "alarm history", schedule: |_| "0 25 * * * *", run: |app| Box::pin(alarm_history(app)) },
 ];
-
-const DAY_MS: i64 = 86_400_000;
 
 /// Rows of one change at most, so that other changes get their turn.
 const ROWS_MAX: usize = 1_000;
@@ -44,8 +48,10 @@ pub(crate) fn start(app: &Arc<App>, mut stopping: watch::Receiver<bool>) {
     let mut worker = app.clock.worker("sweeps");
     tokio::spawn(async move {
         report("deleted groups", deleted_groups(Arc::clone(&app)).await);
-        let schedules: Vec<Schedule> =
-            SWEEPS.iter().filter_map(|sweep| Schedule::from_str(sweep.schedule).ok()).collect();
+        let schedules: Vec<Schedule> = SWEEPS
+            .iter()
+            .filter_map(|sweep| Schedule::from_str((sweep.schedule)(&app.config)).ok())
+            .collect();
         let mut since_ms = app.clock.now_ms();
         while !*stopping.borrow() {
             let due = schedules
@@ -78,22 +84,6 @@ fn report(name: &str, outcome: Result<(), String>) {
     if let Err(error) = outcome {
         tracing::error!(sweep = name, error, "a sweep failed; it runs again on its schedule");
     }
-}
-
-/// Takes away the events that are older than their group keeps them.
-async fn retention(app: Arc<App>) -> Result<(), String> {
-    let now_ms = app.clock.now_ms();
-    let groups = app.meta.read(|tx| groups::every(tx)).map_err(|error: MetaError| error.to_string())?;
-    let cutoffs = groups.iter().filter_map(|group| {
-        let days = i64::from(group.retention_days?);
-        Some((GroupId(group.id), now_ms - days * DAY_MS))
-    });
-    let cutoffs: Vec<_> = cutoffs.collect();
-    if cutoffs.is_empty() {
-        return Ok(());
-    }
-    let store = Arc::clone(&app.store);
-    App::blocking(move || store.retain(&cutoffs)).await.map(drop).map_err(|error| error.to_string())
 }
 
 /// Deletes the log data of groups whose deletion an earlier process did not finish.
@@ -147,9 +137,10 @@ mod tests {
     #[test]
     fn every_schedule_parses_and_comes_round_within_a_day() {
         for sweep in SWEEPS {
-            let schedule = Schedule::from_str(sweep.schedule).unwrap();
+            let config = Config::default();
+            let schedule = Schedule::from_str((sweep.schedule)(&config)).unwrap();
             let due_ms = next(&schedule, 1_767_225_600_000).unwrap();
-            assert!((1..=DAY_MS).contains(&(due_ms - 1_767_225_600_000)), "{}", sweep.name);
+            assert!((1..=86_400_000).contains(&(due_ms - 1_767_225_600_000)), "{}", sweep.name);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_dir::DataDir;
+use crate::ingest::{metric_filters, subscriptions};
 use crate::limits::Limits;
 use crate::meta::{Meta, StoreManifest};
 use crate::query::Queries;
@@ -28,7 +29,8 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
     let (meta, store) = App::blocking(move || open(&meta_path, &store_path)).await?;
     let followers = Arc::default();
     let queries = Queries::default();
-    Ok(Arc::new(App { clock, meta, store, followers, queries, config, keys, limits }))
+    let fan_out = Arc::default();
+    Ok(Arc::new(App { clock, meta, store, followers, fan_out, queries, config, keys, limits }))
 }
 
 /// Opens what is on disk: metadata first, since log data ask it what still exists.
@@ -48,4 +50,6 @@ fn open(meta_path: &Path, store_path: &Path) -> Result<(Meta, Arc<Store>), Strin
 /// Starts every background worker; each ends when `stopping` changes.
 pub(crate) fn start_workers(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
     sweeps::start(app, stopping.clone());
+    metric_filters::start(app, stopping);
+    subscriptions::start(app, stopping);
 }

@@ -133,6 +133,11 @@ impl Tally {
             .collect()
     }
 
+    /// When the first open minute ends, epoch milliseconds.
+    pub fn first_end_ms(&self) -> Option<i64> {
+        self.minutes.keys().next().map(|start_ms| start_ms + Tier::Minute.width_ms())
+    }
+
     /// How many minutes are open.
     pub fn open(&self) -> usize {
         self.minutes.len()
@@ -205,6 +210,7 @@ mod tests {
         let minutes: Vec<_> = closed.iter().map(|p| p.key.bucket_ms).collect();
         assert_eq!((minutes, tally.open()), (vec![0], 1), "minute 2 had no events, minute 3 is not over");
         assert_eq!(closed[0].point.values.weighted().unwrap(), [(0.0, 1.0)]);
+        assert_eq!(tally.first_end_ms(), Some(4 * MINUTE_MS));
         assert_eq!(tally.close(&of, 4 * MINUTE_MS, 4 * MINUTE_MS).len(), 1);
         assert_eq!(tally.close(&of, 4 * MINUTE_MS, 4 * MINUTE_MS).len(), 0);
     }

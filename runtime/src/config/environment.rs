@@ -20,6 +20,7 @@ const VARIABLES: &[(&str, &str, Kind)] = &[
     ("PUBLIC_URL", "public_url", Kind::Text),
     ("STRICT_PATTERNS", "strict_patterns", Kind::Switch),
     ("AWS_QUOTAS", "aws_quotas", Kind::Switch),
+    ("RETENTION_SCHEDULE", "retention_schedule", Kind::Text),
     ("ALLOW_RESET", "allow_reset", Kind::Switch),
     ("SMTP_HOST", "smtp.host", Kind::Text),
     ("SMTP_PORT", "smtp.port", Kind::Number),

@@ -1,4 +1,10 @@
 //! Owns flow 1: how events come in, and who reads them by position afterwards. Refuses to know AWS's wire.
 
 pub(crate) mod accept;
+pub(crate) mod fan_out;
 pub(crate) mod followers;
+pub(crate) mod guests;
+pub(crate) mod matching;
+pub(crate) mod metric_filters;
+mod reading;
+pub(crate) mod subscriptions;

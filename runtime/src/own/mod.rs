@@ -1,6 +1,7 @@
 //! Owns the operations under `/_logboom/`, one file each. Refuses to know AWS operations.
 
 mod clock;
+mod consumers;
 mod health;
 mod reset;
 
@@ -25,7 +26,8 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
         (&Method::GET, "clock") => Ok(clock::read(app)),
         (&Method::POST, "clock") => clock::change(app, body).await,
         (&Method::POST, "reset") => reset::run(app).await,
-        (_, "health" | "clock" | "reset") => {
+        (&Method::GET, "consumers") => consumers::read(app),
+        (_, "health" | "clock" | "consumers" | "reset") => {
             Err((StatusCode::METHOD_NOT_ALLOWED, format!("{} is not a method of {name}", head.method)))
         }
         _ => Err((StatusCode::NOT_FOUND, format!("logboom has no operation {PREFIX}{name}"))),

@@ -30,5 +30,6 @@ pub(super) async fn run(app: &Arc<App>) -> Answer {
     let (store, deleted) = (Arc::clone(&app.store), groups.len());
     App::blocking(move || groups.iter().for_each(|group| store.delete_group(GroupId(group.id)))).await;
     app.followers.wake();
+    app.fan_out.definitions_changed();
     Ok(json!({ "deleted_log_groups": deleted }))
 }

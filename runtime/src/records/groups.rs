@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Scope, streams};
+use super::{Scope, filters, streams};
 use crate::meta::{Key, MetaError, Span, Table, Tx};
 
 /// (account, region, name) -> group.
@@ -88,8 +88,9 @@ pub(crate) fn update(tx: &mut Tx<'_>, record: &GroupRecord) -> Result<(), MetaEr
 }
 
 /// Removes a group, its streams and what is defined on it, and notes that its log data are to go.
-pub(crate) fn remove(tx: &mut Tx<'_>, record: &GroupRecord, _now_ms: i64) -> Result<(), MetaError> {
+pub(crate) fn remove(tx: &mut Tx<'_>, record: &GroupRecord, now_ms: i64) -> Result<(), MetaError> {
     streams::remove_all(tx, record.id)?;
+    filters::end_all(tx, record.id, now_ms)?;
     tx.delete(&GROUPS, &key(&record.scope, &record.name))?;
     tx.delete(&PLACES, &Key::of(record.id))?;
     tx.put(&DOOMED, &Key::of(record.id), &())

@@ -2,6 +2,9 @@
 //! wire: operations turn what these functions say into answers.
 
 pub(crate) mod cursors;
+pub(crate) mod deliveries;
+pub(crate) mod filters;
+pub(crate) mod gaps;
 pub(crate) mod groups;
 pub(crate) mod revisions;
 pub(crate) mod streams;

@@ -123,6 +123,18 @@ impl<V: Serialize + DeserializeOwned> Definitions<V> {
         }
     }
 
+    /// The revision of the same definition before this one, if there is one.
+    pub(crate) fn before(
+        &self,
+        tx: &Tx<'_>,
+        owner: u64,
+        revision: &Revision<V>,
+    ) -> Result<Option<Revision<V>>, MetaError> {
+        let Some(number) = revision.number.checked_sub(1) else { return Ok(None) };
+        let found = tx.get(&self.history, &Key::of((owner, &revision.name, number)))?;
+        Ok(found.filter(|before: &Revision<V>| before.id == revision.id && before.body.is_some()))
+    }
+
     /// All current definitions of an owner, by name.
     pub(crate) fn list(&self, tx: &Tx<'_>, owner: u64) -> Result<Vec<Revision<V>>, MetaError> {
         self.pointed(tx, &Span::prefix(&Key::of(owner)))

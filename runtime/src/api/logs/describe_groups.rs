@@ -13,6 +13,7 @@ use super::lookup;
 use crate::api::table::{Operation, operation};
 use crate::api::{Caller, page};
 use crate::app::App;
+use crate::records::filters::METRIC_FILTERS;
 use crate::records::groups::{self, GroupRecord};
 
 pub(super) const OPERATIONS: &[Operation] =
@@ -96,10 +97,12 @@ fn paged(
 
 fn described(app: &App, record: GroupRecord) -> LogGroup {
     let arn = record.arn();
+    let filters = app.meta.read(|tx| METRIC_FILTERS.list(tx, record.id)).map_or(0, |filters| filters.len());
+    let filters = i32::try_from(filters).unwrap_or(i32::MAX);
     LogGroup {
         creation_time: Some(record.created_ms),
         retention_in_days: record.retention_days.and_then(|days| i32::try_from(days).ok()),
-        metric_filter_count: Some(0),
+        metric_filter_count: Some(filters),
         arn: Some(format!("{arn}:*")),
         stored_bytes: Some(i64::try_from(app.store.group_bytes(GroupId(record.id))).unwrap_or(i64::MAX)),
         log_group_class: Some(record.class),

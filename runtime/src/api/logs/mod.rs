@@ -6,11 +6,13 @@ mod filter_events;
 mod get_events;
 mod groups;
 pub(crate) mod lookup;
+mod metric_filters;
 mod put_events;
 mod queries;
 mod records;
 mod retention;
 mod streams;
+mod subscription_filters;
 mod tags;
 
 use super::table::Operation;
@@ -28,4 +30,6 @@ pub(crate) const FAMILIES: &[&[Operation]] = &[
     filter_events::OPERATIONS,
     queries::OPERATIONS,
     records::OPERATIONS,
+    metric_filters::OPERATIONS,
+    subscription_filters::OPERATIONS,
 ];

@@ -1,0 +1,129 @@
+//! Owns what the readers of the log share: when definitions changed, how far each reader is, and whom to tell
+//! when the metric filters move. Refuses to read events itself: each reader does, from its own cursor.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use store::Position;
+
+use super::followers::Followers;
+
+/// Name of the metric filters' cursor.
+pub(crate) const METRIC_FILTERS: &str = "metric-filters";
+
+/// What the readers share.
+#[derive(Default)]
+pub(crate) struct FanOut {
+    definitions: AtomicU64,
+    readers: Followers,
+    metrics: Mutex<Metrics>,
+    metric_watchers: Followers,
+    consumers: Mutex<BTreeMap<String, Consumer>>,
+}
+
+/// How far metrics from log events are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Metrics {
+    /// Everything before it has been counted; `None` until the reader has started.
+    pub(crate) next: Option<u64>,
+    /// When the first minute ends that may still get a default value.
+    pub(crate) open_until_ms: Option<i64>,
+}
+
+/// How far one reader is, for people.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Consumer {
+    /// `metric-filters` or `subscription`.
+    pub(crate) kind: &'static str,
+    /// Id of the log group it reads; 0 = several.
+    #[serde(skip)]
+    pub(crate) group: u64,
+    /// What it is: names of group, filter and destination.
+    #[serde(flatten)]
+    pub(crate) about: BTreeMap<&'static str, String>,
+    /// The first position it has not read.
+    pub(crate) position: u64,
+    /// Attempts of the delivery that it is stuck at; 0 = none.
+    pub(crate) attempts: u32,
+    /// Why its last attempt failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<String>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl FanOut {
+    /// Readers that are nudged when definitions change.
+    pub(crate) fn readers(&self) -> &Followers {
+        &self.readers
+    }
+
+    /// Those who wait for metrics from log events: nudged whenever [`FanOut::metrics_passed`] may have changed.
+    pub(crate) fn metric_watchers(&self) -> &Followers {
+        &self.metric_watchers
+    }
+
+    /// A filter was made, changed or removed, or a group went away. Called when that is durable and before it is
+    /// answered, so that every event stored after the answer meets the new definition.
+    pub(crate) fn definitions_changed(&self) {
+        self.definitions.fetch_add(1, Ordering::SeqCst);
+        self.readers.wake();
+    }
+
+    /// Counts the changes of definitions.
+    pub(crate) fn definitions(&self) -> u64 {
+        self.definitions.load(Ordering::SeqCst)
+    }
+
+    /// Whether every event before `position` has been counted by the metric filters, and every minute that ended
+    /// at or before `tick_ms` has its default values.
+    pub(crate) fn metrics_passed(&self, position: Position, tick_ms: i64) -> bool {
+        let metrics = *lock(&self.metrics);
+        metrics.next.is_some_and(|next| next >= position.seq)
+            && metrics.open_until_ms.is_none_or(|until_ms| until_ms > tick_ms)
+    }
+
+    /// The metric filters are there now.
+    pub(super) fn metrics_moved(&self, now: Metrics) {
+        let before = std::mem::replace(&mut *lock(&self.metrics), now);
+        if before != now {
+            self.metric_watchers.wake();
+        }
+    }
+
+    /// A reader is there now.
+    pub(super) fn report(&self, name: &str, consumer: Consumer) {
+        lock(&self.consumers).insert(name.to_owned(), consumer);
+    }
+
+    /// A reader is gone.
+    pub(super) fn leave(&self, name: &str) {
+        lock(&self.consumers).remove(name);
+    }
+
+    /// Every reader by name.
+    pub(crate) fn consumers(&self) -> BTreeMap<String, Consumer> {
+        lock(&self.consumers).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_pass_a_position_and_a_tick() {
+        let fan_out = FanOut::default();
+        assert!(!fan_out.metrics_passed(Position::at(0), 0), "the reader has not started");
+        fan_out.metrics_moved(Metrics { next: Some(5), open_until_ms: Some(120_000) });
+        assert!(fan_out.metrics_passed(Position::at(5), 60_000));
+        assert!(!fan_out.metrics_passed(Position::at(6), 60_000));
+        assert!(!fan_out.metrics_passed(Position::at(5), 120_000), "the minute has no default value yet");
+        fan_out.metrics_moved(Metrics { next: Some(5), open_until_ms: None });
+        assert!(fan_out.metrics_passed(Position::at(5), 120_000));
+    }
+}

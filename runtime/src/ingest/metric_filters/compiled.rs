@@ -1,0 +1,230 @@
+//! Owns metric filters ready to evaluate: patterns and selectors compiled once per revision, and which events
+//! each revision reads. Refuses to evaluate.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use metrics::Unit;
+use metrics::filter::Transformation;
+use pattern::{Options, Pattern, ValueSelector};
+use store::Event;
+
+use crate::meta::{MetaError, Tx};
+use crate::records::Scope;
+use crate::records::filters::{METRIC_FILTERS, MetricFilter};
+use crate::records::groups::{self, GroupRecord};
+use crate::records::revisions::Revision;
+
+/// One revision of a metric filter.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    /// Id of the filter, the same over its revisions.
+    pub(super) id: u64,
+    /// Its name.
+    pub(super) name: String,
+    /// Number of the revision.
+    pub(super) number: u64,
+    /// Id of the log group.
+    pub(super) group: u64,
+    /// Name of the log group.
+    pub(super) group_name: String,
+    /// Where group and metric live.
+    pub(super) scope: Scope,
+    /// The first event it reads ...
+    pub(super) from: u64,
+    /// ... and the first that the next revision does.
+    pub(super) until: u64,
+    /// Which events match.
+    pub(super) pattern: Pattern,
+    /// What is published for them.
+    pub(super) value: ValueSelector,
+    /// Dimension names with where their values are.
+    pub(super) dimensions: Vec<(String, ValueSelector)>,
+    /// Where it is published.
+    pub(super) transformation: Transformation,
+    /// `filter-name@revision`, for evidence.
+    pub(super) source: String,
+}
+
+impl Compiled {
+    /// Whether this revision is the one that reads the event.
+    pub(super) fn reads(&self, event: &Event) -> bool {
+        event.group.0 == self.group && (self.from..self.until).contains(&event.position.seq)
+    }
+
+    /// Whether a function has a part in it.
+    pub(super) fn has_guests(&self) -> bool {
+        self.value.guest().is_some() || !self.pattern.guests().is_empty()
+    }
+
+    pub(super) fn metric_scope(&self) -> metrics::Scope {
+        metrics::Scope { account: self.scope.account.clone(), region: self.scope.region.clone() }
+    }
+
+    /// Compiles a revision; it was checked when it was put, so a failure is one of this program's versions.
+    fn new(group: &GroupRecord, revision: &Revision<MetricFilter>, strict: bool) -> Result<Compiled, String> {
+        let body = revision.body.as_ref().ok_or("it was removed")?;
+        let value = ValueSelector::parse(&body.value).map_err(|error| error.message)?;
+        let dimensions = body.dimensions.iter().map(|(name, selector)| {
+            Ok((name.clone(), ValueSelector::parse(selector).map_err(|error| error.message)?))
+        });
+        let dimensions = dimensions.collect::<Result<Vec<_>, String>>()?;
+        let parsed = Pattern::parse(&body.pattern, Options { strict }).map_err(|error| error.message)?;
+        let selectors: Vec<ValueSelector> = dimensions.iter().map(|(_, selector)| selector.clone()).collect();
+        let pattern = parsed.for_metric(&value, &selectors).map_err(|error| error.message)?;
+        let unit = body.unit.as_deref().map_or(Ok(Unit::None), |unit| Unit::parse(unit, "unit"));
+        let transformation = Transformation {
+            namespace: body.namespace.clone(),
+            name: body.name.clone(),
+            unit: unit.map_err(|fault| fault.message)?,
+            default_value: body.default_value,
+            dimensions: body.dimensions.keys().cloned().collect(),
+        };
+        Ok(Compiled {
+            id: revision.id,
+            name: revision.name.clone(),
+            number: revision.number,
+            group: group.id,
+            group_name: group.name.clone(),
+            scope: group.scope.clone(),
+            from: body.from,
+            until: u64::MAX,
+            pattern,
+            value,
+            dimensions,
+            transformation,
+            source: format!("{}@{}", revision.name, revision.number),
+        })
+    }
+}
+
+/// Every revision that still has events to read.
+#[derive(Debug, Default)]
+pub(super) struct Filters {
+    by_group: BTreeMap<u64, Vec<Arc<Compiled>>>,
+}
+
+impl Filters {
+    /// Reads the definitions: the current ones, and of those that changed after `next` the ones before.
+    /// What `known` has compiled is taken over.
+    pub(super) fn load(tx: &Tx<'_>, known: &Filters, strict: bool, next: u64) -> Result<Filters, MetaError> {
+        let mut filters = Filters::default();
+        for (owner, current) in METRIC_FILTERS.every(tx)? {
+            let Some(group) = groups::by_id(tx, owner)? else { continue };
+            let mut until = u64::MAX;
+            let mut revision = Some(current);
+            while let Some(this) = revision.filter(|this| this.body.is_some()) {
+                let from = this.body.as_ref().map_or(0, |body| body.from);
+                filters.add(known, &group, &this, strict, until);
+                if from <= next {
+                    break;
+                }
+                until = from;
+                revision = METRIC_FILTERS.before(tx, owner, &this)?;
+            }
+        }
+        Ok(filters)
+    }
+
+    fn add(
+        &mut self,
+        known: &Filters,
+        group: &GroupRecord,
+        revision: &Revision<MetricFilter>,
+        strict: bool,
+        until: u64,
+    ) {
+        let same =
+            |one: &&Arc<Compiled>| (one.id, one.number, one.until) == (revision.id, revision.number, until);
+        let of_group = self.by_group.entry(group.id).or_default();
+        if let Some(compiled) = known.by_group.get(&group.id).and_then(|known| known.iter().find(same)) {
+            of_group.push(Arc::clone(compiled));
+            return;
+        }
+        match Compiled::new(group, revision, strict) {
+            Ok(compiled) => of_group.push(Arc::new(Compiled { until, ..compiled })),
+            Err(reason) => {
+                tracing::error!(
+                    filter = revision.name,
+                    group = group.name,
+                    reason,
+                    "a metric filter is not understood"
+                );
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_group.is_empty()
+    }
+
+    /// Ids of the groups with filters.
+    pub(super) fn groups(&self) -> impl Iterator<Item = u64> + '_ {
+        self.by_group.keys().copied()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Compiled>> {
+        self.by_group.values().flatten()
+    }
+
+    /// Whether the filter with this id is among them.
+    pub(super) fn has(&self, id: u64) -> bool {
+        self.all().any(|filter| filter.id == id)
+    }
+
+    /// The filters of a group that need no guest.
+    pub(super) fn native(&self, group: u64) -> impl Iterator<Item = &Arc<Compiled>> {
+        self.by_group.get(&group).into_iter().flatten().filter(|filter| !filter.has_guests())
+    }
+
+    /// The filters that do.
+    pub(super) fn with_guests(&self) -> impl Iterator<Item = &Arc<Compiled>> {
+        self.all().filter(|filter| filter.has_guests())
+    }
+
+    /// The revisions in force.
+    pub(super) fn current(&self) -> impl Iterator<Item = &Arc<Compiled>> {
+        self.all().filter(|filter| filter.until == u64::MAX)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A filter of group 1 that reads every event.
+    pub(in super::super) fn filter(pattern: &str, value: &str, dimensions: &[(&str, &str)]) -> Arc<Compiled> {
+        let group = GroupRecord {
+            id: 1,
+            name: "/a".into(),
+            scope: Scope { account: "000000000000".into(), region: "us-east-1".into() },
+            created_ms: 0,
+            retention_days: None,
+            class: "STANDARD".into(),
+            tags: BTreeMap::new(),
+        };
+        let body = MetricFilter {
+            from: 0,
+            pattern: pattern.into(),
+            namespace: "App".into(),
+            name: "Errors".into(),
+            value: value.into(),
+            default_value: None,
+            dimensions: dimensions.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            unit: Some("Milliseconds".into()),
+        };
+        let revision = Revision {
+            id: 4,
+            number: 2,
+            name: "errors".into(),
+            valid_from_ms: 0,
+            created_ms: 0,
+            body: Some(body),
+        };
+        Arc::new(Compiled::new(&group, &revision, false).unwrap())
+    }
+
+    pub(in super::super) fn filters(of: Vec<Arc<Compiled>>) -> Filters {
+        Filters { by_group: BTreeMap::from([(1, of)]) }
+    }
+}

@@ -1,0 +1,172 @@
+//! Owns one delivery of a subscription: its parts by stream, their attempts, and when to try again. Refuses to
+//! read events and to write metadata.
+
+use std::collections::BTreeMap;
+
+use store::{Event, StreamId};
+
+use crate::ingest::guests::{Delivered, Fate};
+
+/// The first pause between attempts; each next one is twice as long ...
+const FIRST_PAUSE_MS: u64 = 1_000;
+
+/// ... up to this.
+const LONGEST_PAUSE_MS: u64 = 60_000;
+
+/// Matching events that are being delivered.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    /// One past the last position it stands for.
+    pub(super) to: u64,
+    /// When it was begun, epoch milliseconds.
+    pub(super) since_ms: i64,
+    /// Attempts made.
+    pub(super) attempts: u32,
+    /// When the next attempt is due, epoch milliseconds.
+    pub(super) due_ms: i64,
+    /// What is still to be handed over, by stream.
+    pub(super) parts: Vec<Part>,
+}
+
+/// Events of one stream.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The stream.
+    pub(super) stream: StreamId,
+    /// By rising position.
+    pub(super) events: Vec<Event>,
+}
+
+/// Events that will not be handed over again, and why.
+#[derive(Debug, PartialEq)]
+pub(super) struct GivenUp {
+    /// The stream.
+    pub(super) stream: StreamId,
+    /// By rising position.
+    pub(super) events: Vec<Event>,
+    /// Why.
+    pub(super) reason: String,
+}
+
+impl Delivery {
+    /// A delivery of `events` (by rising position) that is due at once.
+    pub(super) fn new(events: Vec<Event>, to: u64, since_ms: i64) -> Delivery {
+        let mut streams: BTreeMap<StreamId, Vec<Event>> = BTreeMap::new();
+        for event in events {
+            streams.entry(event.stream).or_default().push(event);
+        }
+        let parts = streams.into_iter().map(|(stream, events)| Part { stream, events }).collect();
+        Delivery { to, since_ms, attempts: 0, due_ms: since_ms, parts }
+    }
+
+    /// Takes in what became of one attempt at every part, in their order. What is left for another attempt
+    /// stays; what is never to be tried again is returned, by reason.
+    pub(super) fn settle(&mut self, outcomes: Vec<Delivered>, now_ms: i64) -> Vec<GivenUp> {
+        self.attempts += 1;
+        let asked_ms = outcomes.iter().map(|outcome| outcome.after_ms).max().unwrap_or(0);
+        let mut given_up: Vec<GivenUp> = Vec::new();
+        let parts = std::mem::take(&mut self.parts);
+        for (part, outcome) in parts.into_iter().zip(outcomes) {
+            let stream = part.stream;
+            let mut left = outcome.left.into_iter().peekable();
+            let mut again = Vec::new();
+            for (index, event) in part.events.into_iter().enumerate() {
+                let Some(one) = left.next_if(|one| one.index == index) else { continue };
+                match one.fate {
+                    Fate::Again => again.push(event),
+                    Fate::Never => bury(&mut given_up, stream, event, one.reason),
+                }
+            }
+            if !again.is_empty() {
+                self.parts.push(Part { stream, events: again });
+            }
+        }
+        self.due_ms = now_ms.saturating_add_unsigned(asked_ms.max(pause_ms(self.attempts)));
+        given_up
+    }
+
+    /// Gives everything up that is left.
+    pub(super) fn give_up(&mut self, reason: &str) -> Vec<GivenUp> {
+        let parts = std::mem::take(&mut self.parts).into_iter();
+        let reason = reason.to_owned();
+        parts.map(|Part { stream, events }| GivenUp { stream, events, reason: reason.clone() }).collect()
+    }
+}
+
+/// The pause after the attempt with this number: 1 s, 2 s, 4 s, ... 60 s.
+pub(super) fn pause_ms(attempts: u32) -> u64 {
+    let doubled = attempts.saturating_sub(1).min(16);
+    (FIRST_PAUSE_MS << doubled).min(LONGEST_PAUSE_MS)
+}
+
+fn bury(given_up: &mut Vec<GivenUp>, stream: StreamId, event: Event, reason: String) {
+    match given_up.last_mut() {
+        Some(last) if last.stream == stream && last.reason == reason => last.events.push(event),
+        _ => given_up.push(GivenUp { stream, events: vec![event], reason }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::{GroupId, Position};
+
+    use super::*;
+    use crate::ingest::guests::Left;
+
+    fn event(seq: u64, stream: u64) -> Event {
+        Event {
+            group: GroupId(1),
+            stream: StreamId(stream),
+            position: Position::at(seq),
+            timestamp_ms: 0,
+            ingestion_ms: 0,
+            hop: 0,
+            message: Vec::new(),
+        }
+    }
+
+    fn seqs(events: &[Event]) -> Vec<u64> {
+        events.iter().map(|event| event.position.seq).collect()
+    }
+
+    fn left(index: usize, fate: Fate, reason: &str) -> Left {
+        Left { index, fate, reason: reason.into() }
+    }
+
+    #[test]
+    fn a_delivery_is_a_part_for_each_stream() {
+        let delivery = Delivery::new(vec![event(1, 7), event(2, 5), event(3, 7)], 9, 100);
+        let parts: Vec<_> = delivery.parts.iter().map(|part| (part.stream.0, seqs(&part.events))).collect();
+        assert_eq!(parts, [(5, vec![2]), (7, vec![1, 3])]);
+        assert_eq!((delivery.to, delivery.due_ms), (9, 100));
+    }
+
+    #[test]
+    fn what_failed_comes_again_and_poison_does_not() {
+        let mut delivery = Delivery::new((0..6).map(|seq| event(seq, seq % 2)).collect(), 6, 100);
+        let first = Delivered {
+            left: vec![
+                left(0, Fate::Again, "busy"),
+                left(1, Fate::Never, "trap"),
+                left(2, Fate::Never, "trap"),
+            ],
+            after_ms: 0,
+        };
+        let given_up = delivery.settle(vec![first, Delivered::default()], 1_000);
+        assert_eq!((given_up.len(), given_up[0].reason.as_str()), (1, "trap"));
+        assert_eq!(seqs(&given_up[0].events), [2, 4]);
+        assert_eq!((delivery.parts.len(), seqs(&delivery.parts[0].events)), (1, vec![0]));
+        assert_eq!((delivery.attempts, delivery.due_ms), (1, 2_000));
+        let asked = Delivered { after_ms: 30_000, ..Delivered::nothing(1, "busy") };
+        assert!(delivery.settle(vec![asked], 2_000).is_empty());
+        assert_eq!(delivery.due_ms, 32_000);
+        let rest = delivery.give_up("too old");
+        assert_eq!((rest.len(), seqs(&rest[0].events), delivery.parts.len()), (1, vec![0], 0));
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_minute() {
+        let pauses: Vec<u64> = [1, 2, 3, 6, 7, 4_000_000_000].map(pause_ms).to_vec();
+        assert_eq!(pauses, [1_000, 2_000, 4_000, 32_000, 60_000, 60_000]);
+    }
+}

@@ -1,0 +1,352 @@
+//! Owns the reader of one subscription: reads, matches, delivers, moves its cursor. Refuses to know other
+//! subscriptions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use store::{Event, EventId, GroupId, PageLimit, Position};
+use tokio::sync::watch;
+
+use super::delivery::{Delivery, GivenUp};
+use super::{Directory, FAILED_PAUSE_MS, Subscription, find};
+use crate::app::App;
+use crate::clock::Worker;
+use crate::ingest::fan_out::Consumer;
+use crate::ingest::guests::{self, Batch, Delivered};
+use crate::ingest::matching::matching;
+use crate::ingest::reading;
+use crate::meta::{MetaError, Tx};
+use crate::records::deliveries::{self, DeadLetter, Pending, Progress};
+use crate::records::filters::SUBSCRIPTION_FILTERS;
+use crate::records::gaps::{self, Gap};
+use crate::records::streams;
+
+/// Events of one delivery.
+const PAGE: PageLimit = PageLimit { events: 1_000, bytes: 1 << 20 };
+
+/// How long a delivery waits to be full. Not under the virtual clock, on which nothing would end the wait.
+const WINDOW_MS: u64 = 200;
+
+/// The cursor is written after so many events even when none matched.
+const CURSOR_EVENTS: u64 = 50_000;
+
+/// Deliveries between the first cause and an event after which it is not delivered again: a loop.
+const HOPS_MAX: u8 = 4;
+
+/// Reads until the subscription is gone or the process stops.
+pub(super) async fn run(
+    app: Arc<App>,
+    directory: Directory,
+    first: Arc<Subscription>,
+    mut worker: Worker,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let id = first.id;
+    let mut reader = Reader::new(app, first);
+    while !*stopping.borrow() {
+        let until_ms = match reader.step().await {
+            Ok(Step::More) => Some(i64::MIN),
+            Ok(Step::Rest { until_ms }) => until_ms,
+            Err(error) => {
+                reader.failed(error);
+                Some(reader.app.clock.now_ms() + FAILED_PAUSE_MS)
+            }
+        };
+        if until_ms != Some(i64::MIN) {
+            tokio::select! {
+                () = worker.rest(until_ms) => {}
+                _ = stopping.changed() => {}
+            }
+        }
+        match find(&directory, id) {
+            Some(current) => reader.subscription = current,
+            None => break,
+        }
+    }
+}
+
+enum Step {
+    More,
+    Rest { until_ms: Option<i64> },
+}
+
+struct Reader {
+    app: Arc<App>,
+    subscription: Arc<Subscription>,
+    /// `None` until read from metadata.
+    progress: Option<Progress>,
+    /// [`Progress::next`] as it is on disk.
+    written: u64,
+    /// The delivery that `progress.pending` names, once its events are read.
+    delivery: Option<Delivery>,
+    failure: Option<String>,
+}
+
+impl Reader {
+    fn new(app: Arc<App>, subscription: Arc<Subscription>) -> Reader {
+        Reader { app, subscription, progress: None, written: 0, delivery: None, failure: None }
+    }
+
+    async fn step(&mut self) -> Result<Step, String> {
+        let progress = self.progress()?;
+        let step = match (&self.delivery, progress.pending) {
+            (Some(delivery), _) if delivery.due_ms > self.app.clock.now_ms() => {
+                Step::Rest { until_ms: Some(delivery.due_ms) }
+            }
+            (Some(_), _) => self.attempt().await?,
+            (None, Some(pending)) => self.resume(progress.next, pending).await?,
+            (None, None) => self.begin(progress.next).await?,
+        };
+        self.report();
+        Ok(step)
+    }
+
+    fn failed(&mut self, error: String) {
+        let (filter, group) = (&self.subscription.name, &self.subscription.group_name);
+        tracing::error!(filter, group, error, "a subscription stands still");
+        self.failure = Some(error);
+        self.report();
+    }
+
+    /// How far it is; at first from metadata, or where the filter was made.
+    fn progress(&mut self) -> Result<Progress, String> {
+        if let Some(progress) = &self.progress {
+            return Ok(progress.clone());
+        }
+        let stored = self.app.meta.read(|tx| deliveries::progress(tx, self.subscription.id));
+        let fresh = || Progress { next: self.subscription.from, pending: None };
+        let progress = stored.map_err(|error| error.to_string())?.unwrap_or_else(fresh);
+        self.written = progress.next;
+        self.progress = Some(progress.clone());
+        Ok(progress)
+    }
+
+    /// Reads the next events; when some match, writes down the bounds of their delivery.
+    async fn begin(&mut self, next: u64) -> Result<Step, String> {
+        let mut end = self.app.store.durable_position();
+        if end.seq <= next {
+            return Ok(Step::Rest { until_ms: None });
+        }
+        if !self.app.clock.is_virtual() {
+            self.app.clock.sleep(WINDOW_MS).await;
+            end = self.app.store.durable_position();
+        }
+        let (events, reached) = self.read(next, end, PAGE).await?;
+        let now_ms = self.app.clock.now_ms();
+        if events.is_empty() {
+            let progress = Progress { next: reached, pending: None };
+            if reached - self.written >= CURSOR_EVENTS {
+                self.write(progress, Vec::new()).await?;
+            } else {
+                self.progress = Some(progress);
+            }
+            return Ok(Step::More);
+        }
+        let pending = Pending { to: reached, since_ms: now_ms };
+        self.write(Progress { next, pending: Some(pending) }, Vec::new()).await?;
+        self.delivery = Some(Delivery::new(events, reached, now_ms));
+        Ok(Step::More)
+    }
+
+    /// Reads the events of a delivery that was begun before a restart.
+    async fn resume(&mut self, next: u64, pending: Pending) -> Result<Step, String> {
+        let all = PageLimit { events: usize::MAX, bytes: u64::MAX };
+        let (events, _) = self.read(next, Position::at(pending.to), all).await?;
+        self.delivery = Some(Delivery::new(events, pending.to, pending.since_ms));
+        Ok(Step::More)
+    }
+
+    /// Matching events, and up to where they were looked for.
+    async fn read(&self, next: u64, end: Position, limit: PageLimit) -> Result<(Vec<Event>, u64), String> {
+        let subscription = &self.subscription;
+        let page = reading::page(&self.app, next, end, limit, vec![GroupId(subscription.group)]).await?;
+        let now_ms = self.app.clock.now_ms();
+        for damage in &page.damaged {
+            let (filter, group) = (&subscription.name, &subscription.group_name);
+            tracing::error!(filter, group, %damage, "a subscription passes over events that cannot be read");
+        }
+        let (mut events, looping): (Vec<Event>, Vec<Event>) =
+            page.events.into_iter().partition(|event| event.hop < HOPS_MAX);
+        if let (Some(first), Some(last)) = (looping.first(), looping.last()) {
+            let gap = Gap {
+                events: looping.len() as u64,
+                first: first.position.seq,
+                last: last.position.seq,
+                reason: format!("they come from {HOPS_MAX} deliveries in a row: a loop"),
+                at_ms: now_ms,
+            };
+            self.note_gap(gap).await?;
+        }
+        let source = subscription.consumer();
+        let lent: Vec<&Event> = events.iter().collect();
+        let matched = matching(&self.app, &subscription.pattern, &self.batch("", &source, 1, &lent)).await?;
+        let mut matched = matched.into_iter().peekable();
+        let mut index = 0;
+        events.retain(|_| {
+            index += 1;
+            matched.next_if_eq(&(index - 1)).is_some()
+        });
+        Ok((events, page.next.seq))
+    }
+
+    fn batch<'a>(
+        &'a self,
+        stream: &'a str,
+        source: &'a str,
+        attempt: u32,
+        events: &'a [&'a Event],
+    ) -> Batch<'a> {
+        let subscription = &*self.subscription;
+        Batch {
+            scope: &subscription.scope,
+            function: &subscription.function,
+            group: &subscription.group_name,
+            stream,
+            filter: &subscription.name,
+            source,
+            attempt,
+            events,
+        }
+    }
+
+    /// Hands over what is left of the delivery, stream by stream.
+    async fn attempt(&mut self) -> Result<Step, String> {
+        let Some(mut delivery) = self.delivery.take() else { return Ok(Step::More) };
+        let outcome = self.hand_over(&delivery).await;
+        let now_ms = self.app.clock.now_ms();
+        self.failure = outcome.iter().flat_map(|one| &one.left).map(|left| left.reason.clone()).next();
+        let mut given_up = delivery.settle(outcome, now_ms);
+        let age_ms = now_ms.saturating_sub(delivery.since_ms);
+        let age_max_s = self.app.limits.sizes.subscription_retry_seconds;
+        if u64::try_from(age_ms).unwrap_or(0) >= age_max_s.saturating_mul(1_000) {
+            let last = self.failure.as_deref().unwrap_or("it was not delivered");
+            given_up.extend(delivery.give_up(last));
+        }
+        let letters = self.letters(given_up, delivery.attempts, now_ms);
+        if delivery.parts.is_empty() {
+            let done = Progress { next: delivery.to, pending: None };
+            self.write(done, letters).await?;
+            return Ok(Step::More);
+        }
+        let (filter, group, attempts) =
+            (&self.subscription.name, &self.subscription.group_name, delivery.attempts);
+        let reason = self.failure.as_deref().unwrap_or_default();
+        tracing::warn!(
+            filter,
+            group,
+            attempts,
+            reason,
+            "a subscription's delivery failed and is tried again"
+        );
+        let until_ms = Some(delivery.due_ms);
+        let progress = self.progress()?;
+        self.delivery = Some(delivery);
+        if !letters.is_empty() {
+            self.write(progress, letters).await?;
+        }
+        Ok(Step::Rest { until_ms })
+    }
+
+    async fn hand_over(&self, delivery: &Delivery) -> Vec<Delivered> {
+        let source = self.subscription.consumer();
+        let mut outcomes = Vec::with_capacity(delivery.parts.len());
+        for part in &delivery.parts {
+            let found = self.app.meta.read(|tx| streams::by_id(tx, part.stream.0));
+            let outcome = match found {
+                Ok(Some((_, stream))) => {
+                    let events: Vec<&Event> = part.events.iter().collect();
+                    let batch = self.batch(&stream.name, &source, delivery.attempts + 1, &events);
+                    guests::deliver(&self.app, &batch).await
+                }
+                // Deleted while it waited: its events are gone with it.
+                Ok(None) => Delivered::default(),
+                Err(error) => Delivered::nothing(part.events.len(), &error.to_string()),
+            };
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    fn letters(&self, given_up: Vec<GivenUp>, attempts: u32, at_ms: i64) -> Vec<(u64, DeadLetter)> {
+        let subscription = &self.subscription;
+        let source = subscription.consumer();
+        let letters = given_up.into_iter().map(|GivenUp { stream, events, reason }| {
+            let name = self.app.meta.read(|tx| streams::by_id(tx, stream.0)).ok().flatten();
+            let lent: Vec<&Event> = events.iter().collect();
+            let (filter, group, count) = (&subscription.name, &subscription.group_name, events.len());
+            tracing::warn!(filter, group, count, reason, "a subscription gave events up");
+            let letter = DeadLetter {
+                subscription: subscription.id,
+                filter: subscription.name.clone(),
+                function: subscription.function.clone(),
+                group: subscription.group_name.clone(),
+                stream: name.map(|(_, stream)| stream.name).unwrap_or_default(),
+                delivery: self.batch("", &source, attempts, &lent).delivery_id(0..events.len()),
+                events: events.iter().map(event_id).collect(),
+                reason,
+                attempts,
+                at_ms,
+            };
+            (events.first().map_or(0, |event| event.position.seq), letter)
+        });
+        letters.collect()
+    }
+
+    /// Writes how far it is, and what it gave up on the way, in one change.
+    async fn write(&mut self, progress: Progress, letters: Vec<(u64, DeadLetter)>) -> Result<(), String> {
+        let (id, group, name) =
+            (self.subscription.id, self.subscription.group, self.subscription.name.clone());
+        let kept = progress.clone();
+        let written = self.app.meta.change(move |tx: &mut Tx<'_>| {
+            for (first, letter) in &letters {
+                deliveries::bury(tx, *first, letter)?;
+            }
+            // It may have been deleted meanwhile: then there is nothing to be written any more.
+            let current = SUBSCRIPTION_FILTERS.current(tx, group, &name)?;
+            if current.is_some_and(|current| current.id == id) {
+                deliveries::advance(tx, id, &kept)?;
+            }
+            Ok::<_, MetaError>(())
+        });
+        written.await.map_err(|error| error.to_string())?;
+        self.written = progress.next;
+        self.progress = Some(progress);
+        Ok(())
+    }
+
+    async fn note_gap(&self, gap: Gap) -> Result<(), String> {
+        let (filter, group) = (&self.subscription.name, &self.subscription.group_name);
+        tracing::warn!(
+            filter,
+            group,
+            missed = gap.events,
+            reason = gap.reason,
+            "a subscription misses events"
+        );
+        let consumer = self.subscription.consumer();
+        let kept = self.app.meta.change(move |tx| gaps::add(tx, &consumer, gap)).await;
+        kept.map_err(|error: MetaError| error.to_string())
+    }
+
+    fn report(&self) {
+        let subscription = &self.subscription;
+        let about = BTreeMap::from([
+            ("logGroup", subscription.group_name.clone()),
+            ("filter", subscription.name.clone()),
+            ("function", subscription.function.clone()),
+        ]);
+        let consumer = Consumer {
+            kind: "subscription",
+            group: subscription.group,
+            about,
+            position: self.progress.as_ref().map_or(subscription.from, |progress| progress.next),
+            attempts: self.delivery.as_ref().map_or(0, |delivery| delivery.attempts),
+            failure: self.failure.clone(),
+        };
+        self.app.fan_out.report(&subscription.consumer(), consumer);
+    }
+}
+
+fn event_id(event: &Event) -> String {
+    EventId::new(event.timestamp_ms, event.position).to_string()
+}

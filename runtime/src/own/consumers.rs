@@ -1,0 +1,37 @@
+//! Owns `GET /_logboom/consumers`: who reads the log in the background, how far each is, what it missed and
+//! what it gave up. Refuses to change any of it.
+
+use hyper::StatusCode;
+use serde_json::json;
+
+use super::Answer;
+use crate::app::App;
+use crate::meta::MetaError;
+use crate::records::{deliveries, gaps};
+
+/// Dead letters shown.
+const DEAD_LETTERS: usize = 100;
+
+pub(super) fn read(app: &App) -> Answer {
+    let end = app.store.durable_position().seq;
+    let consumers = app.fan_out.consumers();
+    let read = app.meta.read(|tx| -> Result<_, MetaError> {
+        let mut shown = Vec::new();
+        for (name, consumer) in &consumers {
+            let lag = end.saturating_sub(consumer.position);
+            let mut row = json!(consumer);
+            row["name"] = json!(name);
+            row["lag_events"] = json!(lag);
+            row["gaps"] = json!(gaps::of(tx, name)?);
+            shown.push(row);
+        }
+        Ok((shown, deliveries::dead_letters(tx, DEAD_LETTERS)?))
+    });
+    match read {
+        Ok((shown, letters)) => Ok(json!({ "position": end, "consumers": shown, "dead_letters": letters })),
+        Err(error) => {
+            tracing::error!(%error, "the consumers cannot be shown");
+            Err((StatusCode::SERVICE_UNAVAILABLE, "metadata cannot be read".to_owned()))
+        }
+    }
+}
