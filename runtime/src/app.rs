@@ -10,6 +10,7 @@ use crate::ingest::fan_out::FanOut;
 use crate::ingest::followers::Followers;
 use crate::limits::Limits;
 use crate::meta::Meta;
+use crate::outbox::Outbox;
 use crate::query::Queries;
 
 /// The running process: one of each room, and what they share.
@@ -26,6 +27,8 @@ pub(crate) struct App {
     pub(crate) queries: Queries,
     /// What those readers share: definitions, progress.
     pub(crate) fan_out: Arc<FanOut>,
+    /// The way out of the process.
+    pub(crate) outbox: Arc<Outbox>,
     /// The configuration as it was read.
     pub(crate) config: Config,
     /// The access keys; none is open mode.

@@ -64,6 +64,11 @@ impl DataDir {
         self.root.join("logs")
     }
 
+    /// The file of the key that signs notifications.
+    pub(crate) fn signing_key(&self) -> PathBuf {
+        self.root.join("sns-signing-key.pem")
+    }
+
     /// The folder of guests: uploaded code and compiled modules.
     pub(crate) fn guests(&self) -> PathBuf {
         self.root.join("guests")

@@ -11,6 +11,7 @@ mod doors;
 mod ingest;
 mod limits;
 mod meta;
+mod outbox;
 mod own;
 mod query;
 mod records;

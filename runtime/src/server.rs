@@ -59,6 +59,7 @@ impl Server {
         let failed = |error: std::io::Error| format!("cannot listen on {listen}: {error}");
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        app.outbox.listening_on(address);
         let bodies = Bodies::new(&app.limits.sizes);
         Ok(Server { listener, address, shared: Arc::new(Shared { app, bodies }) })
     }
@@ -143,6 +144,9 @@ async fn answer(shared: &Shared, peer: SocketAddr, request: Request<Incoming>) -
     let (head, incoming) = request.into_parts();
     if let Err(reason) = doors::check_browser(&head.headers, app.is_open()) {
         return plain(StatusCode::FORBIDDEN, reason);
+    }
+    if let Some(answer) = api::sns::links::answer(app, &head).await {
+        return answer;
     }
     let path = head.uri.path();
     let body = match shared.bodies.read(path, incoming).await {

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::config::Config;
 use crate::meta::MetaError;
+use crate::outbox;
 use crate::records::groups;
 use crate::retention;
 
@@ -37,6 +38,7 @@ const SWEEPS: &[Sweep] = &[
     },
     Sweep { name: "metric points", schedule: |_| "0 15 * * * *", run: |app| Box::pin(metric_points(app)) },
     Sweep { name: "alarm history", schedule: |_| "0 25 * * * *", run: |app| Box::pin(alarm_history(app)) },
+    Sweep { name: "deliveries", schedule: |_| "0 35 * * * *", run: |app| Box::pin(outbox::sweep(app)) },
 ];
 
 /// Rows of one change at most, so that other changes get their turn.

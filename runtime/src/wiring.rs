@@ -15,6 +15,7 @@ use crate::data_dir::DataDir;
 use crate::ingest::{metric_filters, subscriptions};
 use crate::limits::Limits;
 use crate::meta::{Meta, StoreManifest};
+use crate::outbox::{self, Outbox};
 use crate::query::Queries;
 use crate::sweeps;
 
@@ -30,7 +31,8 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
     let followers = Arc::default();
     let queries = Queries::default();
     let fan_out = Arc::default();
-    Ok(Arc::new(App { clock, meta, store, followers, fan_out, queries, config, keys, limits }))
+    let outbox = Outbox::new(&config, &clock, &folder.signing_key())?;
+    Ok(Arc::new(App { clock, meta, store, followers, fan_out, queries, outbox, config, keys, limits }))
 }
 
 /// Opens what is on disk: metadata first, since log data ask it what still exists.
@@ -52,4 +54,6 @@ pub(crate) fn start_workers(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
     sweeps::start(app, stopping.clone());
     metric_filters::start(app, stopping);
     subscriptions::start(app, stopping);
+    // Functions called by topics and alarms: `app.outbox.connect_functions(Arc::new(...))` goes here.
+    outbox::start(app, stopping);
 }

@@ -8,6 +8,7 @@ mod call;
 pub(crate) mod logs;
 mod needs;
 pub(crate) mod page;
+pub(crate) mod sns;
 pub(crate) mod sts;
 mod table;
 
@@ -82,7 +83,7 @@ async fn perform(
     })
 }
 
-fn into_wire(head: &Parts, body: Bytes) -> wire::Request {
+pub(crate) fn into_wire(head: &Parts, body: Bytes) -> wire::Request {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
     wire::Request {
@@ -93,7 +94,7 @@ fn into_wire(head: &Parts, body: Bytes) -> wire::Request {
     }
 }
 
-fn into_hyper(answer: wire::Response) -> hyper::Response<Body> {
+pub(crate) fn into_hyper(answer: wire::Response) -> hyper::Response<Body> {
     let mut response = hyper::Response::new(Full::new(answer.body).boxed());
     if let Ok(status) = StatusCode::from_u16(answer.status) {
         *response.status_mut() = status;

@@ -53,7 +53,8 @@ macro_rules! operation {
 pub(crate) use operation;
 
 /// Every service's families.
-const SERVICES: &[&[&[Operation]]] = &[&[super::sts::OPERATIONS], super::logs::FAMILIES];
+const SERVICES: &[&[&[Operation]]] =
+    &[&[super::sts::OPERATIONS], super::logs::FAMILIES, super::sns::FAMILIES];
 
 fn all() -> impl Iterator<Item = &'static Operation> {
     SERVICES.iter().copied().flatten().copied().flatten()

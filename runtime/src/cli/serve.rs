@@ -21,6 +21,9 @@ use crate::wiring;
 /// How long requests in flight may take after a signal.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
 
+/// How long deliveries in flight may take after that.
+const LAND_MAX: Duration = Duration::from_secs(5);
+
 /// Seed of the ids under the virtual clock: the same run gives the same ids.
 const VIRTUAL_SEED: u64 = 0x6c6f_6762_6f6f_6d21;
 
@@ -142,6 +145,8 @@ fn announce(server: &Server) {
 }
 
 async fn finish(app: Arc<App>) {
+    // What a receiver keeps waiting is sent again after the next start.
+    let _landed = tokio::time::timeout(LAND_MAX, app.outbox.landed()).await;
     let closing = tokio::task::spawn_blocking(move || app.close());
     if closing.await.is_err() {
         tracing::error!("closing the data directory panicked");

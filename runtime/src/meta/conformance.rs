@@ -11,7 +11,7 @@ const ROWS: Table<String> = Table::new("rows");
 const OTHER: Table<u64> = Table::new("other");
 
 /// Runs `check` on a fresh instance of every backend.
-fn for_each(check: impl Fn(&Meta)) {
+pub(super) fn for_each(check: impl Fn(&Meta)) {
     check(&Meta::in_memory());
     let folder = tempfile::tempdir().unwrap();
     check(&Meta::open(&folder.path().join("meta.redb")).unwrap());

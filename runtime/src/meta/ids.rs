@@ -16,9 +16,17 @@ impl Tx<'_> {
     /// # Errors
     /// Storage failures, and [`MetaError::ReadOnly`].
     pub(crate) fn next_id(&mut self, kind: &'static str) -> Result<u64, MetaError> {
+        self.next_ids(kind, 1)
+    }
+
+    /// The first of `count` next ids of `kind`; the others follow it.
+    ///
+    /// # Errors
+    /// As [`Tx::next_id`].
+    pub(crate) fn next_ids(&mut self, kind: &'static str, count: u64) -> Result<u64, MetaError> {
         let key = Key::of(kind);
-        let id = self.get(&COUNTERS, &key)?.unwrap_or(0) + 1;
-        self.put(&COUNTERS, &key, &id)?;
-        Ok(id)
+        let last = self.get(&COUNTERS, &key)?.unwrap_or(0);
+        self.put(&COUNTERS, &key, &(last + count))?;
+        Ok(last + 1)
     }
 }

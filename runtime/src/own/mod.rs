@@ -2,6 +2,7 @@
 
 mod clock;
 mod consumers;
+mod dead_letters;
 mod health;
 mod reset;
 
@@ -24,10 +25,11 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
     let answer = match (&head.method, name) {
         (&Method::GET, "health") => Ok(health::read(app)),
         (&Method::GET, "clock") => Ok(clock::read(app)),
+        (&Method::GET, "dead-letters") => dead_letters::read(app, head),
         (&Method::POST, "clock") => clock::change(app, body).await,
         (&Method::POST, "reset") => reset::run(app).await,
         (&Method::GET, "consumers") => consumers::read(app),
-        (_, "health" | "clock" | "consumers" | "reset") => {
+        (_, "health" | "clock" | "consumers" | "dead-letters" | "reset") => {
             Err((StatusCode::METHOD_NOT_ALLOWED, format!("{} is not a method of {name}", head.method)))
         }
         _ => Err((StatusCode::NOT_FOUND, format!("logboom has no operation {PREFIX}{name}"))),

@@ -1,6 +1,7 @@
 //! Owns the implementations of the rooms' verbs over one transaction, a file per room. Refuses to know
 //! redb: everything here runs on both backends.
 
+mod deliver;
 mod metrics;
 mod store;
 pub(crate) mod wasm;
