@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use store::Store;
 
+use crate::alarms::Alarms;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest::fan_out::FanOut;
@@ -29,6 +30,8 @@ pub(crate) struct App {
     pub(crate) fan_out: Arc<FanOut>,
     /// The way out of the process.
     pub(crate) outbox: Arc<Outbox>,
+    /// What tells the ticker of alarms about new ones.
+    pub(crate) alarms: Arc<Alarms>,
     /// The configuration as it was read.
     pub(crate) config: Config,
     /// The access keys; none is open mode.

@@ -8,6 +8,7 @@ use store::{FsDisk, Store};
 
 use tokio::sync::watch;
 
+use crate::alarms;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -31,8 +32,21 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
     let followers = Arc::default();
     let queries = Queries::default();
     let fan_out = Arc::default();
+    let alarms = Arc::default();
     let outbox = Outbox::new(&config, &clock, &folder.signing_key())?;
-    Ok(Arc::new(App { clock, meta, store, followers, fan_out, queries, outbox, config, keys, limits }))
+    Ok(Arc::new(App {
+        clock,
+        meta,
+        store,
+        followers,
+        fan_out,
+        queries,
+        outbox,
+        alarms,
+        config,
+        keys,
+        limits,
+    }))
 }
 
 /// Opens what is on disk: metadata first, since log data ask it what still exists.
@@ -54,6 +68,7 @@ pub(crate) fn start_workers(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
     sweeps::start(app, stopping.clone());
     metric_filters::start(app, stopping);
     subscriptions::start(app, stopping);
+    alarms::ticker::start(app, stopping);
     // Functions called by topics and alarms: `app.outbox.connect_functions(Arc::new(...))` goes here.
     outbox::start(app, stopping);
 }

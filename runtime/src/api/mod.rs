@@ -5,6 +5,7 @@
 //! the model has no output) and its line in the family's `OPERATIONS`.
 
 mod call;
+pub(crate) mod cloudwatch;
 pub(crate) mod logs;
 mod needs;
 pub(crate) mod page;

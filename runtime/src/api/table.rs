@@ -54,7 +54,7 @@ pub(crate) use operation;
 
 /// Every service's families.
 const SERVICES: &[&[&[Operation]]] =
-    &[&[super::sts::OPERATIONS], super::logs::FAMILIES, super::sns::FAMILIES];
+    &[&[super::sts::OPERATIONS], super::logs::FAMILIES, super::cloudwatch::FAMILIES, super::sns::FAMILIES];
 
 fn all() -> impl Iterator<Item = &'static Operation> {
     SERVICES.iter().copied().flatten().copied().flatten()

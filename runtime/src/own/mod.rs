@@ -1,5 +1,6 @@
 //! Owns the operations under `/_logboom/`, one file each. Refuses to know AWS operations.
 
+mod alarms;
 mod clock;
 mod consumers;
 mod dead_letters;
@@ -22,6 +23,9 @@ pub(crate) const PREFIX: &str = "/_logboom/";
 /// Answers an own operation; what there is not says so by name.
 pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Response<Body> {
     let name = &head.uri.path()[PREFIX.len()..];
+    if let Some(path) = name.strip_prefix("alarms/") {
+        return alarms::answer(app, &head.method, path).await;
+    }
     let answer = match (&head.method, name) {
         (&Method::GET, "health") => Ok(health::read(app)),
         (&Method::GET, "clock") => Ok(clock::read(app)),

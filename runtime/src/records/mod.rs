@@ -1,6 +1,7 @@
 //! Owns the root's own records: what belongs to no room because several meet in it. Refuses to know AWS's
 //! wire: operations turn what these functions say into answers.
 
+pub(crate) mod alarm_tags;
 pub(crate) mod cursors;
 pub(crate) mod deliveries;
 pub(crate) mod filters;

@@ -43,6 +43,9 @@ pub struct PutMetricAlarm {
     pub threshold_metric_id: Option<String>,
     pub evaluation_criteria: Option<serde_json::Value>,
     pub evaluation_interval: Option<i64>,
+    pub evaluation_window: Option<serde_json::Value>,
+    pub warm_up_configuration: Option<serde_json::Value>,
+    pub action_configuration: Option<serde_json::Value>,
 }
 
 /// How a datapoint is compared with the threshold: datapoint first.
@@ -320,6 +323,15 @@ fn refuse_unsupported(put: &PutMetricAlarm) -> Result<(), Fault> {
     }
     if put.evaluation_interval.is_some() {
         return Err(Fault::unsupported("EvaluationInterval in PutMetricAlarm (PromQL alarms)"));
+    }
+    for (name, member) in [
+        ("EvaluationWindow", &put.evaluation_window),
+        ("WarmUpConfiguration", &put.warm_up_configuration),
+        ("ActionConfiguration", &put.action_configuration),
+    ] {
+        if member.is_some() {
+            return Err(Fault::unsupported(format_args!("{name} in PutMetricAlarm")));
+        }
     }
     match put.comparison_operator.as_deref() {
         Some(band) if BANDS.contains(&band) => {
