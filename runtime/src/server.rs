@@ -6,6 +6,7 @@ mod body;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +30,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest head, which is also the largest buffer of a connection.
 const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// How long a request may go on arriving, or its answer leaving, once the server is stopping.
+const END_GRACE: Duration = Duration::from_secs(3);
 
 /// Pause after the system refused a connection (out of descriptors, say), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -116,9 +120,11 @@ async fn serve_connection(
 ) {
     // Small answers must not wait for more to send; a socket that refuses is about to fail anyway.
     let _unset = stream.set_nodelay(true);
+    let working = Arc::new(AtomicBool::new(false));
+    let at_work = Arc::clone(&working);
     let service = service_fn(move |request| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(answer(&shared, peer, request).await) }
+        let (shared, working) = (Arc::clone(&shared), Arc::clone(&at_work));
+        async move { Ok::<_, Infallible>(answer(&shared, peer, &working, request).await) }
     });
     let mut connection = std::pin::pin!(
         http1::Builder::new()
@@ -131,7 +137,14 @@ async fn serve_connection(
         ended = connection.as_mut() => ended,
         _ = stopping.changed() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // What is being worked on is finished; a client that only holds the connection is not waited for.
+            loop {
+                match tokio::time::timeout(END_GRACE, connection.as_mut()).await {
+                    Ok(ended) => break ended,
+                    Err(_) if working.load(Ordering::Relaxed) => {}
+                    Err(_) => break Ok(()),
+                }
+            }
         }
     };
     if let Err(error) = ended {
@@ -139,7 +152,13 @@ async fn serve_connection(
     }
 }
 
-async fn answer(shared: &Shared, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+/// `working` tells whether a whole request is being worked on.
+async fn answer(
+    shared: &Shared,
+    peer: SocketAddr,
+    working: &AtomicBool,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let app = &shared.app;
     let (head, incoming) = request.into_parts();
     if let Err(reason) = doors::check_browser(&head.headers, app.is_open()) {
@@ -153,10 +172,14 @@ async fn answer(shared: &Shared, peer: SocketAddr, request: Request<Incoming>) -
         Ok(body) => body,
         Err(refused) => return api::refuse_body(app, &head, refused.status(), refused.to_string()),
     };
-    if path.starts_with(own::PREFIX) {
-        return own::answer(app, &head, &body.bytes).await;
-    }
-    api::answer(app, peer, &head, body.bytes.clone()).await
+    working.store(true, Ordering::Relaxed);
+    let answer = if path.starts_with(own::PREFIX) {
+        own::answer(app, &head, &body.bytes).await
+    } else {
+        api::answer(app, peer, &head, body.bytes.clone()).await
+    };
+    working.store(false, Ordering::Relaxed);
+    answer
 }
 
 /// An answer in plain text, for what is not an AWS operation.

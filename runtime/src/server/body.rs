@@ -14,6 +14,10 @@ use crate::limits::Sizes;
 /// How long a client may pause within a body.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What is read and dropped of a body that is too large, so that its sender is there to be told; one that
+/// sends more is cut off.
+const DROPPED_BYTES_MAX: u64 = 64 << 20;
+
 /// Permits are counted in this unit, so that they fit a semaphore.
 const UNIT_BYTES: u64 = 1 << 10;
 
@@ -77,6 +81,7 @@ impl Bodies {
             if path.starts_with(LAMBDA_VERSIONS) { self.lambda_request_bytes } else { self.request_bytes };
         let announced = incoming.size_hint();
         if announced.lower() > bytes_max {
+            drop_rest(incoming).await;
             return Err(Refused::TooLarge { bytes_max });
         }
         // Chunked bodies do not say how long they are: room is taken for the longest.
@@ -91,11 +96,25 @@ impl Bodies {
             let frame = frame.map_err(|_| Refused::Broken)?;
             if let Ok(data) = frame.into_data() {
                 if (bytes.len() + data.len()) as u64 > bytes_max {
+                    drop_rest(incoming).await;
                     return Err(Refused::TooLarge { bytes_max });
                 }
                 bytes.extend_from_slice(&data);
             }
         }
         Ok(Taken { bytes: bytes.freeze(), _room: room })
+    }
+}
+
+async fn drop_rest(mut incoming: Incoming) {
+    if incoming.size_hint().lower() > DROPPED_BYTES_MAX {
+        return;
+    }
+    let mut dropped = 0;
+    while dropped <= DROPPED_BYTES_MAX {
+        match tokio::time::timeout(PIECE_TIMEOUT, incoming.frame()).await {
+            Ok(Some(Ok(frame))) => dropped += frame.data_ref().map_or(0, |data| data.len() as u64),
+            _ => return,
+        }
     }
 }
