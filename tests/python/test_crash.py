@@ -1,0 +1,102 @@
+"""kill -9 while several clients write: no acknowledged event is missing, none is there twice, and a batch that was
+not acknowledged is there whole or not at all. LOGBOOM_LONG=1 makes 50 rounds of it; LOGBOOM_SEED repeats a run."""
+
+import os
+import random
+import threading
+import time
+
+from botocore.exceptions import BotoCoreError, ClientError
+from conftest import LONG, Server
+
+ROUNDS = 50 if LONG else 3
+WRITERS = 4
+
+
+class Writer(threading.Thread):
+    """One client, retries off, that writes numbered events to a stream of its own until the server is gone."""
+
+    def __init__(self, server, number, round, seed):
+        super().__init__(daemon=True)
+        self.client = server.client("logs")
+        self.stream, self.prefix = f"writer{number}", f"{round}/{number}"
+        self.random = random.Random(f"{seed}/{self.prefix}")
+        self.acknowledged, self.unknown = [], None
+
+    def run(self):
+        batch = 0
+        while True:
+            now, size = int(time.time() * 1000), self.random.choice((1, 2, 10, 100, 700))
+            padding = "x" * self.random.choice((0, 10, 300, 1200))
+            texts = [f"{self.prefix}/{batch}/{n} {padding}" for n in range(size)]
+            events = [{"timestamp": now, "message": text} for text in texts]
+            try:
+                self.client.put_log_events(logGroupName="load", logStreamName=self.stream, logEvents=events)
+            except (BotoCoreError, ClientError) as error:
+                assert not isinstance(error, ClientError), error
+                self.unknown = texts
+                return
+            self.acknowledged.append(texts)
+            batch += 1
+
+
+def stored(server, stream):
+    client, token, texts = server.client("logs"), {}, []
+    while True:
+        answer = client.get_log_events(
+            logGroupName="load", logStreamName=stream, startFromHead=True, **token)
+        texts += [event["message"] for event in answer["events"]]
+        if token.get("nextToken") == answer["nextForwardToken"]:
+            return texts
+        token = {"nextToken": answer["nextForwardToken"]}
+
+
+def check(server, writers, kept):
+    """Compares each stream with what was acknowledged in this round and all before it (`kept`)."""
+    whole = 0
+    for writer in writers:
+        texts = stored(server, writer.stream)
+        known = kept.setdefault(writer.stream, [])
+        known += [text for batch in writer.acknowledged for text in batch]
+        rest = texts[len(known):]
+        assert texts[: len(known)] == known, f"{writer.stream}: {len(texts)} events, {len(known)} acknowledged"
+        assert rest in ([], writer.unknown), f"{writer.stream}: {len(rest)} events of a batch of {len(writer.unknown)}"
+        known += rest
+        whole += bool(rest)
+    return whole
+
+
+def test_kill_9_loses_and_doubles_nothing(tmp_path):
+    seed = int(os.environ.get("LOGBOOM_SEED", random.SystemRandom().randrange(1 << 32)))
+    print(f"seed: LOGBOOM_SEED={seed}, {ROUNDS} rounds")
+    moments, kept, restarts, unacknowledged = random.Random(seed), {}, [], 0
+    server = Server(tmp_path)
+    try:
+        server.logs.create_log_group(logGroupName="load")
+        for number in range(WRITERS):
+            server.logs.create_log_stream(logGroupName="load", logStreamName=f"writer{number}")
+        for round in range(ROUNDS):
+            writers = [Writer(server, number, round, seed) for number in range(WRITERS)]
+            for writer in writers:
+                writer.start()
+            time.sleep(moments.uniform(0.05, 1.2))
+            server.kill()
+            for writer in writers:
+                writer.join(70)
+                assert not writer.is_alive()
+            began = time.monotonic()
+            server.start()
+            restarts.append(time.monotonic() - began)
+            unacknowledged += check(server, writers, kept)
+        events = sum(len(texts) for texts in kept.values())
+        print(
+            f"{ROUNDS} rounds, {events} events, {unacknowledged} batches stored but not acknowledged; "
+            f"restart {min(restarts):.2f}..{max(restarts):.2f} s"
+        )
+        assert events > ROUNDS and max(restarts) < 10
+        # Each event once over all streams and rounds, by another reader than before.
+        pages = server.client("logs").get_paginator("filter_log_events").paginate(logGroupName="load")
+        every = [event["message"] for page in pages for event in page["events"]]
+        assert sorted(every) == sorted(text for texts in kept.values() for text in texts)
+    finally:
+        server.kill()
