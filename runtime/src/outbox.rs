@@ -16,7 +16,8 @@ use std::sync::{Arc, OnceLock};
 
 use deliver::egress::Rules;
 use deliver::lambda::LambdaInvoker;
-use deliver::{Limits, Records};
+use deliver::outbox::Payload;
+use deliver::{Limits, OutboxRecord, Records};
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -96,12 +97,21 @@ impl Outbox {
     }
 
     /// The base of links in messages: configured, or the listener.
-    fn public_url(&self, config: &Config) -> String {
+    pub(crate) fn public_url(&self, config: &Config) -> String {
         match (&config.public_url, self.address.get()) {
             (Some(url), _) => url.clone(),
             (None, Some(address)) => format!("http://{address}"),
             (None, None) => format!("http://{}", config.listen),
         }
+    }
+}
+
+/// Whom a record is for: one who is slow must not hold up the others.
+pub(crate) fn whom(record: &OutboxRecord) -> &str {
+    match &record.payload {
+        Payload::Notification(notification) => &notification.subscription_arn,
+        Payload::Handshake(handshake) => &handshake.subscription_arn,
+        Payload::Invoke(call) => &call.function_arn,
     }
 }
 

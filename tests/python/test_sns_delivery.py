@@ -3,10 +3,15 @@
 import base64
 import json
 import re
+import socket
 import time
+import urllib.error
 import urllib.request
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from conftest import ACCOUNT, REGION, eventually
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -414,3 +419,73 @@ def test_the_key_file_is_private(virtual, webhook, name):
     path = virtual.folder / "data" / "sns-signing-key.pem"
     assert path.stat().st_mode & 0o777 == 0o600
     assert virtual.http("GET", "/SimpleNotificationService-00.pem")[0] == 404
+
+
+def test_a_receiver_that_hangs_holds_up_its_own_messages_alone(make_server, webhook, name):
+    server = make_server()
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as silent:
+        slow, quick = topic(server, name("slow")), topic(server, name("quick"))
+        server.sns.subscribe(
+            TopicArn=slow,
+            Protocol="http",
+            Endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}",
+            Attributes={"WebhookFormat": "json"},
+        )
+        for _ in range(10):
+            entries = [{"Id": str(i), "Message": "m"} for i in range(10)]
+            server.sns.publish_batch(TopicArn=slow, PublishBatchRequestEntries=entries)
+        subscribed(server, webhook, quick)
+        server.sns.publish(TopicArn=quick, Message="on time")
+        assert json.loads(webhook.next(timeout=5)["body"])["Message"] == "on time"
+        server.kill()
+
+
+def test_throttle_policy_spreads_deliveries(virtual, webhook, name):
+    arn = topic(virtual, name("throttle"))
+    policy = json.dumps({"throttlePolicy": {"maxReceivesPerSecond": 2}})
+    subscribed(virtual, webhook, arn, DeliveryPolicy=policy)
+    entries = [{"Id": str(i), "Message": str(i)} for i in range(5)]
+    virtual.sns.publish_batch(TopicArn=arn, PublishBatchRequestEntries=entries)
+    virtual.advance(0.5)
+    assert webhook.requests.qsize() == 2
+    virtual.advance(1)
+    assert webhook.requests.qsize() == 4
+    virtual.advance(1)
+    assert webhook.requests.qsize() == 5 and dead_letters(virtual) == []
+
+
+def test_with_keys_links_need_none_and_loopback_must_be_listed(make_server, webhook, tmp_path, name):
+    config = tmp_path / "logboom.toml"
+    port = webhook.url.rsplit(":", 1)[1]
+    config.write_text(
+        'public_url = "https://logs.example.org/"\n'
+        '[[keys]]\nid = "AKIDEXAMPLE"\nsecret = "secret"\n'
+        f'[egress]\nallow = ["127.0.0.1:{port}"]\n'
+    )
+    server = make_server("--config", config)
+    sns = server.client("sns", key="AKIDEXAMPLE", secret="secret")
+    server.sns = sns
+    arn = topic(server, name("keys"))
+    sns.subscribe(TopicArn=arn, Protocol="http", Endpoint=webhook.url)
+    handshake = json.loads(webhook.next()["body"])
+    assert handshake["SubscribeURL"].startswith("https://logs.example.org/?Action=ConfirmSubscription&")
+    status, _, body = server.http("GET", handshake["SubscribeURL"].removeprefix("https://logs.example.org"))
+    assert status == 200 and b"<SubscriptionArn>" in body
+    shown = sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"][0]["SubscriptionArn"]
+    attributes = sns.get_subscription_attributes(SubscriptionArn=shown)["Attributes"]
+    assert attributes["ConfirmationWasAuthenticated"] == "false"
+    certificate = handshake["SigningCertURL"].removeprefix("https://logs.example.org")
+    assert server.http("GET", certificate)[2].startswith(b"-----BEGIN CERTIFICATE-----")
+    assert server.http("GET", "/?Action=ListTopics&Version=2010-03-31")[0] == 403
+    sns.subscribe(TopicArn=arn, Protocol="http", Endpoint="http://127.0.0.1:9/")
+    assert server.http("GET", "/_logboom/dead-letters")[0] == 403
+
+    def letters():
+        signed = AWSRequest("GET", server.url + "/_logboom/dead-letters")
+        SigV4Auth(Credentials("AKIDEXAMPLE", "secret"), "sns", REGION).add_auth(signed)
+        status, _, body = server.http("GET", "/_logboom/dead-letters", headers=dict(signed.headers))
+        assert status == 200, body
+        return json.loads(body)["deadLetters"]
+
+    (letter,) = eventually(letters)
+    assert "loopback address" in letter["error"]

@@ -5,7 +5,7 @@
 //! whose end could not be written is not tried again before a restart: metadata accepts no change until then,
 //! and a receiver must not pay for that with a storm of repeats.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deliver::outbox::{self, Payload};
@@ -13,12 +13,16 @@ use deliver::{OutboxRecord, Records, Sender, Step};
 use tokio::sync::watch;
 
 use super::sending::NoFunctions;
+use super::whom;
 use crate::app::App;
 use crate::clock::Worker;
 use crate::meta::{MetaError, Tx};
 
 /// Deliveries at once.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 64;
+
+/// Deliveries at once to one subscriber: a receiver that hangs holds up its own messages alone.
+const AT_ONCE_EACH: usize = 4;
 
 /// Pause after metadata or the signing key failed.
 const PAUSE_MS: i64 = 10 * 1000;
@@ -26,13 +30,14 @@ const PAUSE_MS: i64 = 10 * 1000;
 struct Flight {
     app: Arc<App>,
     sender: Sender,
-    ids: Mutex<BTreeSet<u64>>,
+    /// Rows in flight, and whom each is for.
+    rows: Mutex<BTreeMap<u64, String>>,
 }
 
 impl Flight {
-    fn ids(&self) -> MutexGuard<'_, BTreeSet<u64>> {
-        // Ids go in and out one by one: there is no half-made state.
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<u64, String>> {
+        // Rows go in and out one by one: there is no half-made state.
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -53,7 +58,7 @@ pub(super) async fn run(
     mut worker: Worker,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let flight = Arc::new(Flight { app, sender, ids: Mutex::default() });
+    let flight = Arc::new(Flight { app, sender, rows: Mutex::default() });
     let clock = flight.app.clock.clone();
     while !*stopping.borrow() {
         let look_ms = match start_due(&flight).await {
@@ -85,7 +90,7 @@ async fn start_due(flight: &Arc<Flight>) -> Result<Option<i64>, String> {
         flight.app.outbox.signing.ready().await?;
     }
     for record in due.live {
-        flight.ids().insert(record.id);
+        flight.rows().insert(record.id, whom(&record).to_owned());
         // Held until the end is written and the worker is busy again: virtual time stands meanwhile.
         let (busy, flight) = (flight.app.clock.busy(), Arc::clone(flight));
         flight.app.outbox.flying.send_modify(|flying| *flying += 1);
@@ -100,25 +105,34 @@ async fn start_due(flight: &Arc<Flight>) -> Result<Option<i64>, String> {
 }
 
 fn look(flight: &Flight) -> Result<Due, MetaError> {
-    let flying = flight.ids().clone();
+    let flying = flight.rows().clone();
     let room = AT_ONCE.saturating_sub(flying.len());
     if room == 0 {
         // Whoever lands nudges.
         return Ok(Due::default());
     }
     let now_ms = flight.app.clock.now_ms();
+    let mut shares: BTreeMap<String, usize> = BTreeMap::new();
+    for whom in flying.values() {
+        *shares.entry(whom.clone()).or_default() += 1;
+    }
+    let fits = |id: u64, whom: &str| {
+        let share = shares.entry(whom.to_owned()).or_default();
+        let fits = *share < AT_ONCE_EACH && !flying.contains_key(&id);
+        *share += usize::from(fits);
+        fits
+    };
     flight.app.meta.read(|tx| {
         let mut due = Due { next_ms: tx.outbox_due_after(now_ms)?, ..Due::default() };
-        let rows = tx.outbox_due(now_ms, AT_ONCE)?;
-        for record in rows.into_iter().filter(|record| !flying.contains(&record.id)).take(room) {
+        for record in tx.outbox_pick(now_ms, room, fits)? {
             if has_ended(tx, &record)? {
                 due.gone.push(record.id);
             } else {
                 due.live.push(record);
             }
         }
-        // Rows were passed over for want of room: those in flight nudge when they land, the dropped do not.
-        if due.gone.len() == room {
+        // Rows may have been passed over: those in flight nudge when they land, the dropped do not.
+        if !due.gone.is_empty() {
             due.next_ms = Some(now_ms);
         }
         Ok(due)
@@ -153,7 +167,7 @@ async fn deliver_one(flight: &Flight, record: OutboxRecord) {
     }
     match app.meta.change(move |tx| deliver::records::settle(tx, id, &step)).await {
         Ok(()) => {
-            flight.ids().remove(&id);
+            flight.rows().remove(&id);
         }
         Err(error) => tracing::error!(id, %error, "what became of a delivery could not be written"),
     }

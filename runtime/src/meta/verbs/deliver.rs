@@ -12,7 +12,7 @@
 //!   sns_owner_subscriptions  account, region, id
 //!   sns_departed             token -> a subscription that was ended by its link and may come back
 //!   outbox                   id
-//!   outbox_due               due_ms, id
+//!   outbox_due               due_ms, id -> whom it is for
 //!   dead_letters             id
 //!   dead_letters_died        died_ms, id
 //!   deliver_counts           name -> rows of a table
@@ -21,6 +21,7 @@ use deliver::{DeadLetterRecord, OutboxRecord, Records, SubscriptionRecord, Topic
 use serde::de::DeserializeOwned;
 
 use crate::meta::{Key, MetaError, Span, Table, Tx};
+use crate::outbox::whom;
 
 const TOPICS: Table<TopicRecord> = Table::new("sns_topics");
 const TOPIC_ARNS: Table<u64> = Table::new("sns_topic_arns");
@@ -32,18 +33,17 @@ const BY_TOPIC: Table<()> = Table::new("sns_topic_subscriptions");
 const BY_OWNER: Table<()> = Table::new("sns_owner_subscriptions");
 const DEPARTED: Table<SubscriptionRecord> = Table::new("sns_departed");
 const OUTBOX: Table<OutboxRecord> = Table::new("outbox");
-const OUTBOX_DUE: Table<()> = Table::new("outbox_due");
+const OUTBOX_DUE: Table<String> = Table::new("outbox_due");
 const DEAD: Table<DeadLetterRecord> = Table::new("dead_letters");
 const DIED: Table<()> = Table::new("dead_letters_died");
 const COUNTS: Table<u64> = Table::new("deliver_counts");
 
 const WAITING: &str = "outbox";
 
-/// The rows of `table` whose ids an index span holds as the last part of its keys; `skip` parts before it
-/// are read by `id_of`.
-fn follow<V: DeserializeOwned>(
+/// The rows of `table` whose ids stand in the keys of an index span, where `id_of` reads them.
+fn follow<V: DeserializeOwned, I: DeserializeOwned>(
     tx: &Tx<'_>,
-    (index, span): (&Table<()>, &Span),
+    (index, span): (&Table<I>, &Span),
     limit: usize,
     id_of: fn(&Key) -> Result<u64, MetaError>,
     table: &Table<V>,
@@ -80,6 +80,31 @@ fn after_id(after: Option<u64>) -> Span {
 }
 
 impl Tx<'_> {
+    /// Records due at `now_ms`, the earliest first, as far as `wanted` (given the id and whom it is for) takes
+    /// them; reads the others' index rows alone.
+    ///
+    /// # Errors
+    /// Storage failures.
+    pub(crate) fn outbox_pick(
+        &self,
+        now_ms: i64,
+        limit: usize,
+        mut wanted: impl FnMut(u64, &str) -> bool,
+    ) -> Result<Vec<OutboxRecord>, MetaError> {
+        let mut picked = Vec::new();
+        for row in self.scan(&OUTBOX_DUE, &until(now_ms))? {
+            let (key, whom) = row?;
+            let id = id_after_number(&key)?;
+            if picked.len() == limit {
+                break;
+            }
+            if wanted(id, &whom) {
+                picked.extend(self.get(&OUTBOX, &Key::of(id))?);
+            }
+        }
+        Ok(picked)
+    }
+
     /// Rows in the outbox.
     ///
     /// # Errors
@@ -261,7 +286,7 @@ impl Records for Tx<'_> {
             Some(old) => self.delete(&OUTBOX_DUE, &Key::of((old.due_ms, old.id)))?,
             None => self.outbox_count(1)?,
         }
-        self.put(&OUTBOX_DUE, &Key::of((record.due_ms, record.id)), &())?;
+        self.put(&OUTBOX_DUE, &Key::of((record.due_ms, record.id)), &whom(record).to_owned())?;
         self.put(&OUTBOX, &key, record)
     }
 

@@ -153,6 +153,10 @@ fn the_outbox_gives_what_is_due_in_order_and_counts_its_rows() {
         assert_eq!(change(meta, |tx| tx.outbox_due_after(10)), Some(20));
         assert_eq!(change(meta, |tx| tx.outbox_due_after(30)), None);
         assert_eq!(change(meta, |tx| tx.outbox_len()), 4);
+        let picked = change(meta, |tx| tx.outbox_pick(25, 1, |id, whom| id != 4 && whom.ends_with(":2")));
+        assert_eq!(picked.iter().map(|one| one.id).collect::<Vec<_>>(), [2]);
+        assert_eq!(change(meta, |tx| tx.outbox_pick(25, 2, |_, _| true)).len(), 2);
+        assert_eq!(change(meta, |tx| tx.outbox_pick(25, 9, |_, _| true)).len(), 3);
         // Put off: found at its new time alone.
         change(meta, |tx| tx.outbox_put(&waiting(2, 40)));
         change(meta, |tx| tx.outbox_delete(4));
