@@ -10,9 +10,9 @@ use cron::Schedule;
 use store::{GroupId, LostRange};
 
 use crate::app::App;
-use crate::ingest::fan_out::{Consumer, METRIC_FILTERS};
+use crate::ingest::fan_out::{Consumer, MetricReader};
 use crate::meta::{MetaError, Tx};
-use crate::records::filters::METRIC_FILTERS as DEFINITIONS;
+use crate::records::filters::METRIC_FILTERS;
 use crate::records::gaps::{self, Gap};
 use crate::records::{deliveries, groups};
 
@@ -55,7 +55,9 @@ pub(crate) async fn sweep(app: Arc<App>) -> Result<(), String> {
         for (consumer, gap) in lost {
             gaps::add(tx, &consumer, gap)?;
         }
-        gaps::keep_only(tx, |name| name == METRIC_FILTERS || living.iter().any(|one| one == name))?;
+        gaps::keep_only(tx, |name| {
+            MetricReader::named(name).is_some() || living.iter().any(|one| one == name)
+        })?;
         deliveries::sweep(tx, now_ms - DEAD_LETTERS_KEPT_MS)
     });
     swept.await.map(drop).map_err(|error: MetaError| error.to_string())
@@ -77,7 +79,7 @@ fn missed(
     lost: &[LostRange],
     at_ms: i64,
 ) -> Result<Vec<(String, Gap)>, String> {
-    let filtered = app.meta.read(|tx| DEFINITIONS.every(tx)).map_err(|error| error.to_string())?;
+    let filtered = app.meta.read(|tx| METRIC_FILTERS.every(tx)).map_err(|error| error.to_string())?;
     let is_filtered = |group: u64| filtered.iter().any(|(owner, _)| *owner == group);
     let mut found = Vec::new();
     for (name, consumer) in consumers {

@@ -10,15 +10,39 @@ use store::Position;
 
 use super::followers::Followers;
 
-/// Name of the metric filters' cursor.
-pub(crate) const METRIC_FILTERS: &str = "metric-filters";
+/// Which metric filters a reader evaluates: a slow function holds up only those that ask one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MetricReader {
+    /// Those that need no function.
+    Native,
+    /// Those that ask one, for a verdict or a value.
+    Guests,
+}
+
+impl MetricReader {
+    /// Both.
+    pub(crate) const ALL: [MetricReader; 2] = [MetricReader::Native, MetricReader::Guests];
+
+    /// Its name among the consumers, and its cursor's. It is on disk and never changes.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            MetricReader::Native => "metric-filters",
+            MetricReader::Guests => "metric-filters-with-functions",
+        }
+    }
+
+    /// The reader with this name.
+    pub(crate) fn named(name: &str) -> Option<MetricReader> {
+        MetricReader::ALL.into_iter().find(|reader| reader.name() == name)
+    }
+}
 
 /// What the readers share.
 #[derive(Default)]
 pub(crate) struct FanOut {
     definitions: AtomicU64,
     readers: Followers,
-    metrics: Mutex<Metrics>,
+    metrics: Mutex<[Metrics; MetricReader::ALL.len()]>,
     metric_watchers: Followers,
     consumers: Mutex<BTreeMap<String, Consumer>>,
 }
@@ -82,14 +106,15 @@ impl FanOut {
     /// Whether every event before `position` has been counted by the metric filters, and every minute that ended
     /// at or before `tick_ms` has its default values.
     pub(crate) fn metrics_passed(&self, position: Position, tick_ms: i64) -> bool {
-        let metrics = *lock(&self.metrics);
-        metrics.next.is_some_and(|next| next >= position.seq)
-            && metrics.open_until_ms.is_none_or(|until_ms| until_ms > tick_ms)
+        lock(&self.metrics).iter().all(|metrics| {
+            metrics.next.is_some_and(|next| next >= position.seq)
+                && metrics.open_until_ms.is_none_or(|until_ms| until_ms > tick_ms)
+        })
     }
 
-    /// The metric filters are there now.
-    pub(super) fn metrics_moved(&self, now: Metrics) {
-        let before = std::mem::replace(&mut *lock(&self.metrics), now);
+    /// A reader of metric filters is there now.
+    pub(super) fn metrics_moved(&self, reader: MetricReader, now: Metrics) {
+        let before = std::mem::replace(&mut lock(&self.metrics)[reader as usize], now);
         if before != now {
             self.metric_watchers.wake();
         }
@@ -118,12 +143,16 @@ mod tests {
     #[test]
     fn metrics_pass_a_position_and_a_tick() {
         let fan_out = FanOut::default();
-        assert!(!fan_out.metrics_passed(Position::at(0), 0), "the reader has not started");
-        fan_out.metrics_moved(Metrics { next: Some(5), open_until_ms: Some(120_000) });
+        let moved = |now| fan_out.metrics_moved(MetricReader::Native, now);
+        assert!(!fan_out.metrics_passed(Position::at(0), 0), "no reader has started");
+        moved(Metrics { next: Some(9), open_until_ms: None });
+        assert!(!fan_out.metrics_passed(Position::at(0), 0), "the other has not");
+        fan_out.metrics_moved(MetricReader::Guests, Metrics { next: Some(9), open_until_ms: None });
+        moved(Metrics { next: Some(5), open_until_ms: Some(120_000) });
         assert!(fan_out.metrics_passed(Position::at(5), 60_000));
         assert!(!fan_out.metrics_passed(Position::at(6), 60_000));
         assert!(!fan_out.metrics_passed(Position::at(5), 120_000), "the minute has no default value yet");
-        fan_out.metrics_moved(Metrics { next: Some(5), open_until_ms: None });
+        moved(Metrics { next: Some(5), open_until_ms: None });
         assert!(fan_out.metrics_passed(Position::at(5), 120_000));
     }
 }

@@ -1,7 +1,8 @@
-//! Owns the reader behind metric filters: events by position, points out of those that match, both committed
+//! Owns the readers behind metric filters: events by position, points out of those that match, both committed
 //! with the cursor in one change, so that each event counts exactly once. Refuses to know alarms.
 //!
-//! Its cursor is written when something came of the events, and otherwise now and then: reading events again
+//! There are two, so that a slow function holds up only the filters that ask one; each has its own cursor,
+//! and every event meets each filter in one of them. A cursor is written when something came of the events, and otherwise now and then: reading events again
 //! of which nothing came changes nothing.
 
 mod compiled;
@@ -15,7 +16,7 @@ use metrics::records::{Reads, Records};
 use store::{Event, GroupId, PageLimit, Position};
 use tokio::sync::watch;
 
-use super::fan_out::{Consumer, METRIC_FILTERS, Metrics};
+use super::fan_out::{Consumer, MetricReader, Metrics};
 use super::guests::Batch;
 use super::matching::matching;
 use super::{guests, reading};
@@ -27,7 +28,7 @@ use crate::records::{cursors, gaps};
 use compiled::{Compiled, Filters};
 use evaluate::Taken;
 
-/// Filter id -> its minutes that are not closed, for filters with a default value.
+/// (reader, filter id) -> its minutes that are not closed, for filters with a default value.
 const TALLIES: Table<Tally> = Table::new("metric_filter_tallies");
 
 /// Events read at once.
@@ -42,17 +43,19 @@ const FAILED_PAUSE_MS: i64 = 1_000;
 /// Pause between commits under a steady stream, so that they are not one per batch of a client.
 const COMMIT_PAUSE_MS: u64 = 50;
 
-/// Starts the reader.
+/// Starts the readers.
 pub(crate) fn start(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
-    let worker = app.clock.worker(METRIC_FILTERS);
-    app.followers.join(worker.nudge_handle());
-    app.fan_out.readers().join(worker.nudge_handle());
-    tokio::spawn(run(Arc::clone(app), worker, stopping.clone()));
+    for which in MetricReader::ALL {
+        let worker = app.clock.worker(which.name());
+        app.followers.join(worker.nudge_handle());
+        app.fan_out.readers().join(worker.nudge_handle());
+        tokio::spawn(run(Arc::clone(app), which, worker, stopping.clone()));
+    }
 }
 
-async fn run(app: Arc<App>, mut worker: Worker, mut stopping: watch::Receiver<bool>) {
+async fn run(app: Arc<App>, which: MetricReader, mut worker: Worker, mut stopping: watch::Receiver<bool>) {
     let mut reader = loop {
-        match Reader::open(&app) {
+        match Reader::open(&app, which) {
             Ok(reader) => break reader,
             Err(error) => {
                 tracing::error!(%error, "the metric filters cannot start yet");
@@ -89,6 +92,7 @@ enum Step {
 
 struct Reader {
     app: Arc<App>,
+    which: MetricReader,
     /// The first position not read.
     next: u64,
     /// The cursor as it is on disk.
@@ -100,18 +104,20 @@ struct Reader {
 }
 
 impl Reader {
-    fn open(app: &Arc<App>) -> Result<Reader, MetaError> {
+    fn open(app: &Arc<App>, which: MetricReader) -> Result<Reader, MetaError> {
         let read = |tx: &mut Tx<'_>| -> Result<_, MetaError> {
             let mut tallies = BTreeMap::new();
-            for row in tx.scan(&TALLIES, &Span::all())? {
+            for row in tx.scan(&TALLIES, &Span::prefix(&Key::of(which.name())))? {
                 let (key, tally) = row?;
-                tallies.insert(key.reader().u64()?, tally);
+                let mut parts = key.reader();
+                let (_, id) = (parts.text()?, parts.u64()?);
+                tallies.insert(id, tally);
             }
-            Ok((cursors::get(tx, METRIC_FILTERS, 0)?.unwrap_or(0), tallies))
+            Ok((cursors::get(tx, which.name(), 0)?.unwrap_or(0), tallies))
         };
         let (next, tallies) = app.meta.read(read)?;
         let filters = Arc::default();
-        Ok(Reader { app: Arc::clone(app), next, written: next, seen: None, filters, tallies })
+        Ok(Reader { app: Arc::clone(app), which, next, written: next, seen: None, filters, tallies })
     }
 
     /// Reads one page and commits what comes of it.
@@ -149,9 +155,9 @@ impl Reader {
         if self.seen == Some(definitions) {
             return Ok(());
         }
-        let (strict, next) = (self.app.config.strict_patterns, self.next);
+        let (which, strict, next) = (self.which, self.app.config.strict_patterns, self.next);
         let known = &self.filters;
-        self.filters = Arc::new(self.app.meta.read(|tx| Filters::load(tx, known, strict, next))?);
+        self.filters = Arc::new(self.app.meta.read(|tx| Filters::load(tx, which, known, strict, next))?);
         self.tallies.retain(|id, _| self.filters.has(*id));
         self.seen = Some(definitions);
         Ok(())
@@ -166,13 +172,16 @@ impl Reader {
         Ok(page)
     }
 
-    /// What the filters take from events: the native ones together, those with guests one by one.
+    /// What the filters take from events: the native ones together, those that ask functions one by one.
     async fn take(&self, events: Vec<Event>, now_ms: i64) -> Result<Vec<Taken>, String> {
         let filters = Arc::clone(&self.filters);
         let events = Arc::new(events);
         let lent = Arc::clone(&events);
-        let mut taken = App::blocking(move || evaluate::native(&filters, &lent)).await;
-        for filter in self.filters.with_guests() {
+        if self.which == MetricReader::Native {
+            return Ok(App::blocking(move || evaluate::native(&filters, &lent)).await);
+        }
+        let mut taken = Vec::new();
+        for filter in self.filters.all() {
             match self.ask(filter, &events).await {
                 Ok(found) => taken.push(found),
                 // One guest must not hold up the rest: what it did not answer for is a gap of that filter.
@@ -217,7 +226,8 @@ impl Reader {
             "a metric filter missed events"
         );
         let gap = gaps::Gap { events: missed, first, last, reason, at_ms: now_ms };
-        if let Err(error) = self.app.meta.change(move |tx| gaps::add(tx, METRIC_FILTERS, gap)).await {
+        let consumer = self.which.name();
+        if let Err(error) = self.app.meta.change(move |tx| gaps::add(tx, consumer, gap)).await {
             tracing::error!(%error, "a gap of the metric filters was not kept");
         }
     }
@@ -230,7 +240,7 @@ impl Reader {
         now_ms: i64,
         caught_up: bool,
     ) -> Result<bool, MetaError> {
-        let mut change = Changes::default();
+        let mut change = Changes::of(self.which);
         let mut tallies = self.tallies.clone();
         for taken in taken {
             let of = &taken.filter.transformation;
@@ -261,11 +271,11 @@ impl Reader {
     }
 
     async fn write_cursor(&mut self) -> Result<(), MetaError> {
-        let next = self.next;
+        let (consumer, next) = (self.which.name(), self.next);
         if next == self.written {
             return Ok(());
         }
-        self.app.meta.change(move |tx| cursors::set(tx, METRIC_FILTERS, 0, next)).await
+        self.app.meta.change(move |tx| cursors::set(tx, consumer, 0, next)).await
     }
 
     fn open_until_ms(&self) -> Option<i64> {
@@ -273,11 +283,10 @@ impl Reader {
     }
 
     fn moved(&self) {
-        let consumer = Consumer { kind: METRIC_FILTERS, position: self.next, ..Consumer::default() };
-        self.app.fan_out.report(METRIC_FILTERS, consumer);
-        self.app
-            .fan_out
-            .metrics_moved(Metrics { next: Some(self.next), open_until_ms: self.open_until_ms() });
+        let consumer = Consumer { kind: "metric-filters", position: self.next, ..Consumer::default() };
+        self.app.fan_out.report(self.which.name(), consumer);
+        let metrics = Metrics { next: Some(self.next), open_until_ms: self.open_until_ms() };
+        self.app.fan_out.metrics_moved(self.which, metrics);
     }
 }
 
@@ -290,8 +299,8 @@ fn difference(before: &BTreeMap<u64, Tally>, after: &BTreeMap<u64, Tally>) -> Ve
 }
 
 /// One change of metadata.
-#[derive(Default)]
 struct Changes {
+    consumer: &'static str,
     points: Vec<(metrics::Scope, Publication)>,
     defaults: Vec<(metrics::Scope, Publication)>,
     tallies: Vec<(u64, Option<Tally>)>,
@@ -299,6 +308,11 @@ struct Changes {
 }
 
 impl Changes {
+    fn of(which: MetricReader) -> Changes {
+        let consumer = which.name();
+        Changes { consumer, points: Vec::new(), defaults: Vec::new(), tallies: Vec::new(), cursor: 0 }
+    }
+
     fn is_empty(&self) -> bool {
         self.points.is_empty() && self.defaults.is_empty() && self.tallies.is_empty()
     }
@@ -317,10 +331,10 @@ impl Changes {
         }
         for (id, tally) in self.tallies {
             match tally {
-                Some(tally) => tx.put(&TALLIES, &Key::of(id), &tally)?,
-                None => tx.delete(&TALLIES, &Key::of(id))?,
+                Some(tally) => tx.put(&TALLIES, &Key::of((self.consumer, id)), &tally)?,
+                None => tx.delete(&TALLIES, &Key::of((self.consumer, id)))?,
             }
         }
-        cursors::set(tx, METRIC_FILTERS, 0, self.cursor)
+        cursors::set(tx, self.consumer, 0, self.cursor)
     }
 }

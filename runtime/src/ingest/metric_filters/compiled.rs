@@ -1,7 +1,7 @@
 //! Owns metric filters ready to evaluate: patterns and selectors compiled once per revision, and which events
 //! each revision reads. Refuses to evaluate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use metrics::Unit;
@@ -9,6 +9,7 @@ use metrics::filter::Transformation;
 use pattern::{Options, Pattern, ValueSelector};
 use store::Event;
 
+use crate::ingest::fan_out::MetricReader;
 use crate::meta::{MetaError, Tx};
 use crate::records::Scope;
 use crate::records::filters::{METRIC_FILTERS, MetricFilter};
@@ -98,16 +99,31 @@ impl Compiled {
     }
 }
 
-/// Every revision that still has events to read.
+/// Every revision of one reader that still has events to read.
 #[derive(Debug, Default)]
 pub(super) struct Filters {
     by_group: BTreeMap<u64, Vec<Arc<Compiled>>>,
+    /// Ids and numbers of the revisions that are the other reader's.
+    others: HashSet<(u64, u64)>,
+}
+
+/// A revision to compile.
+struct Compile<'a> {
+    revision: &'a Revision<MetricFilter>,
+    strict: bool,
+    until: u64,
 }
 
 impl Filters {
-    /// Reads the definitions: the current ones, and of those that changed after `next` the ones before.
-    /// What `known` has compiled is taken over.
-    pub(super) fn load(tx: &Tx<'_>, known: &Filters, strict: bool, next: u64) -> Result<Filters, MetaError> {
+    /// Reads the definitions that are `which`'s: the current ones, and of those that changed after `next` the ones
+    /// before. What `known` has compiled is taken over.
+    pub(super) fn load(
+        tx: &Tx<'_>,
+        which: MetricReader,
+        known: &Filters,
+        strict: bool,
+        next: u64,
+    ) -> Result<Filters, MetaError> {
         let mut filters = Filters::default();
         for (owner, current) in METRIC_FILTERS.every(tx)? {
             let Some(group) = groups::by_id(tx, owner)? else { continue };
@@ -115,7 +131,7 @@ impl Filters {
             let mut revision = Some(current);
             while let Some(this) = revision.filter(|this| this.body.is_some()) {
                 let from = this.body.as_ref().map_or(0, |body| body.from);
-                filters.add(known, &group, &this, strict, until);
+                filters.add(which, known, &group, &Compile { revision: &this, strict, until });
                 if from <= next {
                     break;
                 }
@@ -126,30 +142,27 @@ impl Filters {
         Ok(filters)
     }
 
-    fn add(
-        &mut self,
-        known: &Filters,
-        group: &GroupRecord,
-        revision: &Revision<MetricFilter>,
-        strict: bool,
-        until: u64,
-    ) {
-        let same =
-            |one: &&Arc<Compiled>| (one.id, one.number, one.until) == (revision.id, revision.number, until);
-        let of_group = self.by_group.entry(group.id).or_default();
-        if let Some(compiled) = known.by_group.get(&group.id).and_then(|known| known.iter().find(same)) {
-            of_group.push(Arc::clone(compiled));
+    fn add(&mut self, which: MetricReader, known: &Filters, group: &GroupRecord, compile: &Compile<'_>) {
+        let Compile { revision, strict, until } = *compile;
+        let place = (revision.id, revision.number);
+        if known.others.contains(&place) {
+            self.others.insert(place);
             return;
         }
-        match Compiled::new(group, revision, strict) {
-            Ok(compiled) => of_group.push(Arc::new(Compiled { until, ..compiled })),
+        let same = |one: &&Arc<Compiled>| (one.id, one.number, one.until) == (place.0, place.1, until);
+        let before = known.by_group.get(&group.id).and_then(|known| known.iter().find(same)).map(Arc::clone);
+        let compiled = match before {
+            Some(compiled) => Ok(compiled),
+            None => Compiled::new(group, revision, strict).map(|new| Arc::new(Compiled { until, ..new })),
+        };
+        match compiled {
+            Ok(mine) if mine.has_guests() == (which == MetricReader::Guests) => {
+                self.by_group.entry(group.id).or_default().push(mine);
+            }
+            Ok(_) => drop(self.others.insert(place)),
             Err(reason) => {
-                tracing::error!(
-                    filter = revision.name,
-                    group = group.name,
-                    reason,
-                    "a metric filter is not understood"
-                );
+                let (filter, group) = (&revision.name, &group.name);
+                tracing::error!(filter, group, reason, "a metric filter is not understood");
             }
         }
     }
@@ -163,7 +176,8 @@ impl Filters {
         self.by_group.keys().copied()
     }
 
-    fn all(&self) -> impl Iterator<Item = &Arc<Compiled>> {
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Compiled>> {
         self.by_group.values().flatten()
     }
 
@@ -172,14 +186,9 @@ impl Filters {
         self.all().any(|filter| filter.id == id)
     }
 
-    /// The filters of a group that need no guest.
-    pub(super) fn native(&self, group: u64) -> impl Iterator<Item = &Arc<Compiled>> {
-        self.by_group.get(&group).into_iter().flatten().filter(|filter| !filter.has_guests())
-    }
-
-    /// The filters that do.
-    pub(super) fn with_guests(&self) -> impl Iterator<Item = &Arc<Compiled>> {
-        self.all().filter(|filter| filter.has_guests())
+    /// The filters of a group.
+    pub(super) fn of(&self, group: u64) -> impl Iterator<Item = &Arc<Compiled>> {
+        self.by_group.get(&group).into_iter().flatten()
     }
 
     /// The revisions in force.
@@ -191,10 +200,10 @@ impl Filters {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::meta::Meta;
 
-    /// A filter of group 1 that reads every event.
-    pub(in super::super) fn filter(pattern: &str, value: &str, dimensions: &[(&str, &str)]) -> Arc<Compiled> {
-        let group = GroupRecord {
+    fn group() -> GroupRecord {
+        GroupRecord {
             id: 1,
             name: "/a".into(),
             scope: Scope { account: "000000000000".into(), region: "us-east-1".into() },
@@ -202,8 +211,11 @@ pub(super) mod tests {
             retention_days: None,
             class: "STANDARD".into(),
             tags: BTreeMap::new(),
-        };
-        let body = MetricFilter {
+        }
+    }
+
+    fn body(pattern: &str, value: &str, dimensions: &[(&str, &str)]) -> MetricFilter {
+        MetricFilter {
             from: 0,
             pattern: pattern.into(),
             namespace: "App".into(),
@@ -212,19 +224,41 @@ pub(super) mod tests {
             default_value: None,
             dimensions: dimensions.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             unit: Some("Milliseconds".into()),
-        };
-        let revision = Revision {
-            id: 4,
-            number: 2,
-            name: "errors".into(),
-            valid_from_ms: 0,
-            created_ms: 0,
-            body: Some(body),
-        };
-        Arc::new(Compiled::new(&group, &revision, false).unwrap())
+        }
+    }
+
+    /// A filter of group 1 that reads every event.
+    pub(in super::super) fn filter(pattern: &str, value: &str, dimensions: &[(&str, &str)]) -> Arc<Compiled> {
+        let body = Some(body(pattern, value, dimensions));
+        let (name, valid_from_ms, created_ms) = ("errors".into(), 0, 0);
+        let revision = Revision { id: 4, number: 2, name, valid_from_ms, created_ms, body };
+        Arc::new(Compiled::new(&group(), &revision, false).unwrap())
     }
 
     pub(in super::super) fn filters(of: Vec<Arc<Compiled>>) -> Filters {
-        Filters { by_group: BTreeMap::from([(1, of)]) }
+        Filters { by_group: BTreeMap::from([(1, of)]), others: HashSet::new() }
+    }
+
+    #[test]
+    fn each_event_meets_one_revision_in_one_reader() {
+        let meta = Meta::in_memory();
+        let put = |pattern: &str, from| {
+            let body = MetricFilter { from, ..body(pattern, "1", &[]) };
+            meta.change_blocking(move |tx| METRIC_FILTERS.put(tx, 1, "f", body, 0)).unwrap();
+        };
+        meta.change_blocking(|tx| groups::insert(tx, group())).unwrap();
+        put("one", 10);
+        put("{ wasm:two }", 20);
+        put("three", 30);
+        let load = |which, next| {
+            let filters = meta.read(|tx| Filters::load(tx, which, &Filters::default(), false, next)).unwrap();
+            filters.all().map(|one| (one.from, one.until)).collect::<Vec<_>>()
+        };
+        assert_eq!(load(MetricReader::Native, 5), [(30, u64::MAX), (10, 20)]);
+        assert_eq!(load(MetricReader::Guests, 5), [(20, 30)]);
+        assert_eq!(load(MetricReader::Native, 25), [(30, u64::MAX)], "the first has nothing left to read");
+        meta.change_blocking(|tx| METRIC_FILTERS.remove(tx, 1, "f", 0)).unwrap();
+        put("four", 40);
+        assert_eq!(load(MetricReader::Native, 5), [(40, u64::MAX)], "a filter made anew is another one");
     }
 }
