@@ -260,6 +260,64 @@ def test_an_action_that_cannot_run_is_told_and_stops_no_other(virtual, webhook, 
     assert "Topic does not exist" in told["error"]
 
 
+def test_default_values_of_a_filter_are_there_at_the_tick(virtual):
+    virtual.logs.create_log_group(logGroupName="g")
+    virtual.logs.put_metric_filter(
+        logGroupName="g",
+        filterName="f",
+        filterPattern="ERROR",
+        metricTransformations=[
+            {"metricName": "errors", "metricNamespace": "App", "metricValue": "1", "defaultValue": 0}
+        ],
+    )
+    put_alarm(virtual, Threshold=0, ComparisonOperator="LessThanOrEqualToThreshold")
+    virtual.advance(30)
+    virtual.put("g", "s", ["all is well"])
+    virtual.advance(30)
+    (shown,) = virtual.cloudwatch.describe_alarms(AlarmNames=["alarm"])["MetricAlarms"]
+    assert shown["StateValue"] == "ALARM" and "EvaluationState" not in shown
+    assert "[0.0 (01/01/26 00:00:00)] was less than or equal to" in shown["StateReason"]
+
+
+def test_a_group_made_again_shows_no_lines_of_the_old_one(virtual, webhook, topic):
+    for round in range(2):
+        virtual.logs.create_log_group(logGroupName="g")
+        virtual.logs.put_metric_filter(
+            logGroupName="g",
+            filterName="f",
+            filterPattern="ERROR",
+            metricTransformations=[{"metricName": "errors", "metricNamespace": "App", "metricValue": "1"}],
+        )
+        virtual.put("g", "s", [f"ERROR {round}"])
+        assert settled(virtual)
+        if round == 0:
+            virtual.logs.delete_log_group(logGroupName="g")
+    put_alarm(virtual, Threshold=1, AlarmActions=[topic])
+    assert settled(virtual)
+    told = message(webhook)[1]
+    assert "[2.0 (" in told["NewStateReason"], "what was counted stays counted"
+    assert [line["message"] for line in told["LogboomEvidence"]] == ["ERROR 1"]
+
+
+def test_history_goes_after_thirty_days_and_points_grow_coarser(virtual):
+    data(virtual, 3, ago_s=90)
+    data(virtual, 4, ago_s=30)
+    put_alarm(virtual)
+    virtual.cloudwatch.delete_alarms(AlarmNames=["alarm"])
+
+    def points(period):
+        ask = {"Namespace": "App", "MetricName": "errors", "Statistics": ["Sum"], "Period": period}
+        ask |= {"StartTime": "2025-12-31T23:50:00Z", "EndTime": "2026-01-01T00:10:00Z"}
+        return [point["Sum"] for point in virtual.cloudwatch.get_metric_statistics(**ask)["Datapoints"]]
+
+    assert points(60) == [3.0, 4.0]
+    virtual.advance(16 * 86_400)
+    assert (points(300), points(60)) == ([7.0], []), "minutes are joined into five after 15 days"
+    assert len(history(virtual)) == 2
+    virtual.advance(15 * 86_400)
+    assert history(virtual) == []
+
+
 def test_a_deleted_alarm_is_silent(virtual, webhook, topic):
     put_alarm(virtual, AlarmActions=[topic])
     data(virtual, 9, ago_s=-1)
