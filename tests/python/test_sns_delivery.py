@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -489,3 +490,44 @@ def test_with_keys_links_need_none_and_loopback_must_be_listed(make_server, webh
 
     (letter,) = eventually(letters)
     assert "loopback address" in letter["error"]
+
+
+def test_a_stop_waits_for_the_delivery_in_flight(make_server, webhook, name):
+    """The receiver takes its time: what it took is written down, so it is not sent again."""
+    server = make_server()
+    arn = topic(server, name("stop"))
+    subscribed(server, webhook, arn)
+    arrived = threading.Event()
+
+    class Slowly(list):
+        def pop(self, at):
+            arrived.set()
+            time.sleep(1)
+            return super().pop(at)
+
+    webhook.status = Slowly([200, 200])
+    server.sns.publish(TopicArn=arn, Message="once")
+    assert arrived.wait(10)
+    server.restart()
+    assert json.loads(webhook.next()["body"])["Message"] == "once"
+    time.sleep(0.5)
+    assert webhook.requests.empty()
+
+
+def test_a_reset_forgets_topics_and_what_waits(make_server, webhook, name):
+    server = make_server("--clock", "virtual", "--allow-reset")
+    arn = topic(server, name("reset"))
+    subscribed(server, webhook, arn)
+    webhook.status = [400, 500]
+    for _ in range(2):
+        server.sns.publish(TopicArn=arn, Message="m")
+        webhook.next()
+    eventually(lambda: dead_letters(server))
+    assert server.http("POST", "/_logboom/reset")[0] == 200
+    assert server.sns.list_topics()["Topics"] == [] and dead_letters(server) == []
+    server.advance(3600)
+    assert webhook.requests.empty()
+    assert topic(server, arn.rsplit(":", 1)[1]) == arn
+    subscribed(server, webhook, arn)
+    server.sns.publish(TopicArn=arn, Message="anew")
+    assert json.loads(webhook.next()["body"])["Message"] == "anew"
