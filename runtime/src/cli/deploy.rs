@@ -27,7 +27,7 @@ pub(crate) struct DeployArgs {
     /// A setting the guest can read, NAME=VALUE; repeat for several.
     #[arg(long = "set", value_parser = pair)]
     settings: Vec<(String, String)>,
-    /// A grant, for example publish=ops, metrics=App/*, write=/app/audit; repeat for several.
+    /// A grant, for example publish=ops, metrics=App/*, logs=/app/audit; repeat for several.
     #[arg(long = "allow", value_parser = pair)]
     allow: Vec<(String, String)>,
     /// Hand the events of this log group to the function (subscription filter); repeat for several.
