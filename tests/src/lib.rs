@@ -89,8 +89,20 @@ impl Server {
 
     /// Posts a body to a path with the open mode's credentials for a service, and extra header lines.
     pub fn post(&self, service: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.ask("POST", service, path, headers, body)
+    }
+
+    /// [`Server::post`] with any method.
+    pub fn ask(
+        &self,
+        method: &str,
+        service: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut request = format!(
-            "POST {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\nx-amz-date: 20260101T000000Z\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\nx-amz-date: 20260101T000000Z\r\n\
              authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, \
              SignedHeaders=host;x-amz-date, Signature={}\r\n",
             self.address,

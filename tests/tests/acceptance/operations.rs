@@ -4,25 +4,29 @@
 
 use acceptance::{Answer, Server, repository};
 
-/// The names in `pub const NAME: &[&str] = &[...]` of the generated lists.
-fn model(list: &str) -> Vec<String> {
-    let folder = repository().join("runtime/wire/src");
-    let mut found = Vec::new();
-    let mut folders = vec![folder];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("the wire room").flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let text = std::fs::read_to_string(&path).unwrap_or_default();
-            let Some((_, rest)) = text.split_once(&format!("{list}: &[&str] =")) else { continue };
-            let end = rest.find("];").expect("the list ends");
-            found.extend(rest[..end].split('"').skip(1).step_by(2).map(str::to_owned));
-        }
-    }
-    found
+/// The names in the generated list `OPERATIONS` of a service.
+fn model(service: &str) -> Vec<String> {
+    let path = repository().join(format!("runtime/wire/src/shape/{service}.rs"));
+    let text = std::fs::read_to_string(&path).expect("the generated shapes");
+    let (_, rest) = text.split_once("pub static OPERATIONS: &[&str] =").expect("the list of operations");
+    let (list, _) = rest.split_once("];").expect("the list ends");
+    list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Method, path (with something for each label) and name of every Lambda operation.
+fn routes() -> Vec<(String, String, String)> {
+    let path = repository().join("runtime/wire/src/shape/lambda.rs");
+    let text = std::fs::read_to_string(&path).expect("the generated shapes");
+    let (_, rest) = text.split_once("static ROUTES: &[(&str, &str, &str)] =").expect("the routes");
+    let parts: Vec<&str> = rest.split('"').skip(1).step_by(2).collect();
+    let filled = |path: &str| {
+        let path: Vec<String> = path
+            .split('/')
+            .map(|part| if part.starts_with('{') { "x".to_owned() } else { part.to_owned() })
+            .collect();
+        path.join("/")
+    };
+    parts.chunks_exact(3).map(|row| (row[0].to_owned(), filled(row[1]), row[2].to_owned())).collect()
 }
 
 fn served(answer: &Answer, operation: &str) -> bool {
@@ -35,9 +39,13 @@ fn served(answer: &Answer, operation: &str) -> bool {
 }
 
 /// Asks for every operation; gives how many there are and how many are served.
-fn walk(list: &str, least: usize, ask: impl Fn(&str) -> Answer) -> usize {
-    let operations = model(list);
-    assert!(operations.len() >= least, "{list} has {} operations: the list was not found", operations.len());
+fn walk(service: &str, least: usize, ask: impl Fn(&str) -> Answer) -> usize {
+    let operations = model(service);
+    assert!(
+        operations.len() >= least,
+        "{service} has {} operations: the list was not found",
+        operations.len()
+    );
     let mut count = 0;
     for operation in &operations {
         let answer = ask(operation);
@@ -60,11 +68,17 @@ fn every_operation_is_served_or_refused_by_name() {
         let body = format!("Action={operation}&Version={version}");
         server.post(service, "/", &[("content-type", "application/x-www-form-urlencoded")], &body)
     };
-    let logs = walk("LOGS_OPERATIONS", 113, |o| json("logs", "1.1", "Logs_20140328", o));
+    let logs = walk("logs", 113, |o| json("logs", "1.1", "Logs_20140328", o));
     let cloudwatch =
-        walk("CLOUDWATCH_OPERATIONS", 46, |o| json("monitoring", "1.0", "GraniteServiceVersion20100801", o));
-    let sns = walk("SNS_OPERATIONS", 42, |o| form("sns", "2010-03-31", o));
-    let sts = walk("STS_OPERATIONS", 8, |o| form("sts", "2011-06-15", o));
+        walk("cloudwatch", 46, |o| json("monitoring", "1.0", "GraniteServiceVersion20100801", o));
+    let sns = walk("sns", 42, |o| form("sns", "2010-03-31", o));
+    let sts = walk("sts", 8, |o| form("sts", "2011-06-15", o));
+    let lambda_routes = routes();
+    let lambda = walk("lambda", 85, |o| {
+        let (method, path, _) = lambda_routes.iter().find(|(_, _, name)| name == o).expect("a route");
+        server.ask(method, "lambda", path, &[("content-type", "application/json")], "{}")
+    });
+    assert_eq!(lambda, 11, "served operations of lambda");
     println!("served: logs {logs}, cloudwatch {cloudwatch}, sns {sns}, sts {sts}");
     assert_eq!((logs, cloudwatch, sns, sts), (31, 15, 17, 1), "served operations per service");
 }
