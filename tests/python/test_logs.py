@@ -255,6 +255,16 @@ def test_any_sequence_token_is_accepted(server, name):
     assert len(server.logs.get_log_events(logGroupName=group, logStreamName="s")["events"]) == 3
 
 
+def test_an_entity_is_refused_and_the_events_are_kept(server, name):
+    group = name("entity")
+    server.put(group, "s", ["one"])
+    event = [{"timestamp": int(time.time() * 1000), "message": "two"}]
+    entity = {"keyAttributes": {"Type": "Service", "Name": "checkout"}}
+    answer = server.logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=event, entity=entity)
+    assert answer["rejectedEntityInfo"] == {"errorType": "UnsupportedLogGroupType"}
+    assert len(server.logs.get_log_events(logGroupName=group, logStreamName="s")["events"]) == 2
+
+
 def test_retention_takes_awss_values_only(server, name):
     client, group = server.logs, name("retention")
     client.create_log_group(logGroupName=group)

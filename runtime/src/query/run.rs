@@ -1,6 +1,7 @@
 //! Owns the work of one query: blocks to threads, partial results together, the end. Refuses to know the language.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -168,9 +169,9 @@ impl Names {
             let mut names = HashMap::new();
             for handle in handles {
                 let id = handle.meta().stream;
-                if !names.contains_key(&id) {
+                if let Entry::Vacant(place) = names.entry(id) {
                     let found = streams::by_id(tx, id.0)?;
-                    names.insert(id, found.map_or_else(String::new, |(_, stream)| stream.name));
+                    place.insert(found.map_or_else(String::new, |(_, stream)| stream.name));
                 }
             }
             Ok::<_, MetaError>(names)

@@ -7,7 +7,7 @@ use serde_json::json;
 use store::AppendError;
 use store::batch::Rejected;
 use wire::logs::put_log_events;
-use wire::shape::logs::{PutLogEventsResponse, RejectedLogEventsInfo};
+use wire::shape::logs::{PutLogEventsResponse, RejectedEntityInfo, RejectedLogEventsInfo};
 use wire::{Fault, Response};
 
 use super::lookup;
@@ -26,6 +26,11 @@ async fn store(app: &Arc<App>, caller: &Caller, call: &Call) -> Result<PutLogEve
     let body = wire::body(call.request())?;
     let request = put_log_events(&body)?;
     let (group, stream) = (request.log_group_name.as_ref(), request.log_stream_name.as_ref());
+    // Entities are not kept: the client is told in AWS's way, and its events are stored.
+    let rejected_entity_info = request
+        .entity
+        .is_some()
+        .then(|| RejectedEntityInfo { error_type: "UnsupportedLogGroupType".to_owned() });
     call.authorize(caller, &json!({ "logGroupName": group, "logStreamName": stream }))?;
     let scope = caller.scope();
     let (group, stream) = app.meta.read(|tx| {
@@ -37,7 +42,7 @@ async fn store(app: &Arc<App>, caller: &Caller, call: &Call) -> Result<PutLogEve
         request.log_events.into_iter().map(|event| (event.timestamp, event.message)).collect();
     let arrival = Arrival { group: &group, stream: &stream, hop: 0, events: &events };
     let accepted = accept(app, arrival).await?;
-    Ok(answer(&accepted))
+    Ok(PutLogEventsResponse { rejected_entity_info, ..answer(&accepted) })
 }
 
 fn answer(accepted: &Accepted) -> PutLogEventsResponse {
