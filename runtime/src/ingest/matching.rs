@@ -1,7 +1,9 @@
-//! Owns matching a batch of events against one pattern, guests included. Refuses to know whose pattern it is.
+//! Owns matching a batch of events against one pattern, functions included, and asking functions in parts so
+//! that one bad event costs only itself. Refuses to know whose pattern it is.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use pattern::{Document, Guests, Pattern};
@@ -10,50 +12,167 @@ use store::Event;
 use super::guests::{self, Batch};
 use crate::app::App;
 
+/// Events that a pure function is asked about at once: its time is short.
+const PART_EVENTS: usize = 1_000;
+
+/// Events of one batch that a function may fail on; more, and it is the function that is broken.
+const BAD_EVENTS_MAX: usize = 10;
+
 /// The message of an event as text. Messages come in as text; what is not UTF-8 was damaged since.
 pub(crate) fn text(event: &Event) -> Cow<'_, str> {
     String::from_utf8_lossy(&event.message)
 }
 
-/// Which events of the batch the pattern matches, by index. `batch.function` is not looked at: the pattern
-/// names its guests. They are asked only about the events that the rest of the pattern leaves open.
+/// What a pattern said about a batch.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Matched {
+    /// Indexes of the events that match, rising.
+    pub(crate) yes: Vec<usize>,
+    /// Indexes of events that a function failed on, rising: they may or may not match.
+    pub(crate) unknown: Vec<usize>,
+    /// Why it failed.
+    pub(crate) reason: Option<String>,
+}
+
+/// Which events of the batch the pattern matches. `batch.function` is not looked at: the pattern names its
+/// guests. They are asked only about the events that the rest of the pattern leaves open.
 ///
 /// # Errors
-/// A sentence, when a guest could not be asked.
+/// A sentence, when a guest could not be asked or fails on too many events.
 pub(crate) async fn matching(
     app: &Arc<App>,
     pattern: &Pattern,
     batch: &Batch<'_>,
-) -> Result<Vec<usize>, String> {
+) -> Result<Matched, String> {
     let texts: Vec<Cow<'_, str>> = batch.events.iter().map(|event| text(event)).collect();
-    let mut open: Vec<usize> =
+    let open: Vec<usize> =
         (0..texts.len()).filter(|&index| pattern.may_match(&Document::new(&texts[index]))).collect();
     if pattern.guests().is_empty() || open.is_empty() {
-        return Ok(open);
+        return Ok(Matched { yes: open, ..Matched::default() });
     }
     let candidates: Vec<&Event> = open.iter().map(|&index| batch.events[index]).collect();
     let mut answers = HashMap::new();
+    let mut reason = None;
     for name in pattern.guests() {
         let asked = Batch { function: name, events: &candidates, ..*batch };
-        answers.insert(name.as_str(), guests::verdicts(app, &asked).await?);
+        let call = |part: Range<usize>| {
+            let events = &candidates[part];
+            async move { guests::verdicts(app, &Batch { events, ..asked }).await }
+        };
+        let found = in_parts(candidates.len(), call).await?;
+        reason = reason.or(found.reason);
+        answers.insert(name.as_str(), found.values);
     }
-    let mut place = 0;
-    open.retain(|&index| {
-        let mut verdicts = Verdicts { answers: &answers, place };
-        place += 1;
-        pattern.matches(&Document::new(&texts[index]), &mut verdicts)
-    });
-    Ok(open)
+    let mut matched = Matched { reason, ..Matched::default() };
+    for (place, index) in open.into_iter().enumerate() {
+        let mut verdicts = Verdicts { answers: &answers, place, is_unknown: false };
+        let is_match = pattern.matches(&Document::new(&texts[index]), &mut verdicts);
+        match (verdicts.is_unknown, is_match) {
+            (true, _) => matched.unknown.push(index),
+            (false, true) => matched.yes.push(index),
+            (false, false) => {}
+        }
+    }
+    Ok(matched)
 }
 
 /// The verdicts about one event.
 struct Verdicts<'a> {
-    answers: &'a HashMap<&'a str, Vec<bool>>,
+    answers: &'a HashMap<&'a str, Vec<Option<bool>>>,
     place: usize,
+    /// Whether a verdict was asked for that there is none of.
+    is_unknown: bool,
 }
 
 impl Guests for Verdicts<'_> {
     fn verdict(&mut self, name: &str) -> bool {
-        self.answers.get(name).and_then(|verdicts| verdicts.get(self.place)).copied().unwrap_or(false)
+        let verdict = self.answers.get(name).and_then(|verdicts| verdicts.get(self.place)).copied().flatten();
+        self.is_unknown |= verdict.is_none();
+        verdict.unwrap_or(false)
+    }
+}
+
+/// Answers of a function, one for each event.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answers<T> {
+    /// `None` for an event that the function fails on.
+    pub(crate) values: Vec<Option<T>>,
+    /// Why it fails on the first of them.
+    pub(crate) reason: Option<String>,
+}
+
+/// Asks a function about `count` events, part by part, and halves a part that fails until the events are
+/// found that it fails on.
+///
+/// # Errors
+/// What the function says, when it fails on too many events.
+pub(crate) async fn in_parts<T, F, Fut>(count: usize, mut call: F) -> Result<Answers<T>, String>
+where
+    F: FnMut(Range<usize>) -> Fut,
+    Fut: Future<Output = Result<Vec<T>, String>>,
+{
+    let mut answers = Answers { values: Vec::with_capacity(count), reason: None };
+    // The last range is the next one, so that answers come in order.
+    let mut open: Vec<Range<usize>> =
+        (0..count).step_by(PART_EVENTS).map(|start| start..count.min(start + PART_EVENTS)).rev().collect();
+    let mut bad = 0;
+    while let Some(range) = open.pop() {
+        match call(range.clone()).await {
+            Ok(values) if values.len() == range.len() => answers.values.extend(values.into_iter().map(Some)),
+            Ok(values) => return Err(format!("{} answers came for {} events", values.len(), range.len())),
+            Err(reason) if range.len() == 1 => {
+                bad += 1;
+                if bad > BAD_EVENTS_MAX {
+                    return Err(reason);
+                }
+                answers.reason.get_or_insert(reason);
+                answers.values.push(None);
+            }
+            Err(_) => {
+                let middle = range.start + range.len() / 2;
+                open.push(middle..range.end);
+                open.push(range.start..middle);
+            }
+        }
+    }
+    Ok(answers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn asked(count: usize, bad: &[usize]) -> (Result<Answers<usize>, String>, usize) {
+        let mut calls = 0;
+        let answers = in_parts(count, |range| {
+            calls += 1;
+            let answer = match bad.iter().find(|bad| range.contains(bad)) {
+                Some(bad) => Err(format!("{bad} is bad")),
+                None => Ok(range.collect()),
+            };
+            async move { answer }
+        });
+        let answers = answers.await;
+        (answers, calls)
+    }
+
+    #[tokio::test]
+    async fn a_bad_event_costs_only_itself() {
+        let (answers, calls) = asked(2_500, &[]).await;
+        assert_eq!((answers.unwrap().values, calls), ((0..2_500).map(Some).collect(), 3));
+        let (answers, calls) = asked(1_500, &[7, 1_200]).await;
+        let answers = answers.unwrap();
+        assert_eq!(answers.reason.as_deref(), Some("7 is bad"));
+        let missing: Vec<usize> = (0..1_500).filter(|&index| answers.values[index] != Some(index)).collect();
+        assert_eq!(missing, [7, 1_200]);
+        assert!(calls < 50, "{calls}");
+    }
+
+    #[tokio::test]
+    async fn a_broken_function_is_given_up() {
+        let all: Vec<usize> = (0..1_000).collect();
+        let (answers, calls) = asked(1_000, &all).await;
+        assert_eq!(answers.unwrap_err(), "10 is bad");
+        assert!(calls < 60, "{calls}");
     }
 }

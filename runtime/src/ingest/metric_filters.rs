@@ -9,6 +9,7 @@ mod compiled;
 mod evaluate;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use metrics::filter::{Publication, Tally};
@@ -18,7 +19,7 @@ use tokio::sync::watch;
 
 use super::fan_out::{Consumer, MetricReader, Metrics};
 use super::guests::Batch;
-use super::matching::matching;
+use super::matching::{in_parts, matching};
 use super::{guests, reading};
 use crate::app::App;
 use crate::clock::Worker;
@@ -182,17 +183,25 @@ impl Reader {
         }
         let mut taken = Vec::new();
         for filter in self.filters.all() {
-            match self.ask(filter, &events).await {
-                Ok(found) => taken.push(found),
-                // One guest must not hold up the rest: what it did not answer for is a gap of that filter.
-                Err(reason) => self.note_gap(filter, &events, reason, now_ms).await,
+            let mine: Vec<&Event> = events.iter().filter(|event| filter.reads(event)).collect();
+            // One function must not hold up the rest: what it does not answer for is a gap.
+            match self.ask(filter, &mine).await {
+                Ok((found, missed, reason)) => {
+                    taken.push(found);
+                    self.note_gap(filter, &missed, reason.unwrap_or_default(), now_ms).await;
+                }
+                Err(reason) => self.note_gap(filter, &mine, reason, now_ms).await,
             }
         }
         Ok(taken)
     }
 
-    async fn ask(&self, filter: &Arc<Compiled>, events: &[Event]) -> Result<Taken, String> {
-        let mine: Vec<&Event> = events.iter().filter(|event| filter.reads(event)).collect();
+    /// What a filter that asks functions takes, the events that they failed on, and why.
+    async fn ask<'e>(
+        &self,
+        filter: &Arc<Compiled>,
+        mine: &[&'e Event],
+    ) -> Result<(Taken, Vec<&'e Event>, Option<String>), String> {
         let source = format!("metric-filter-{}", filter.id);
         let batch = Batch {
             scope: &filter.scope,
@@ -202,30 +211,34 @@ impl Reader {
             filter: &filter.name,
             source: &source,
             attempt: 1,
-            events: &mine,
+            events: mine,
         };
         let matched = matching(&self.app, &filter.pattern, &batch).await?;
-        let matched: Vec<&Event> = matched.into_iter().map(|index| mine[index]).collect();
-        let mut values = None;
-        if filter.value.guest().is_some() && !matched.is_empty() {
-            let asked = Batch { events: &matched, ..batch };
-            values = Some(guests::extract(&self.app, &asked).await?);
+        let mut missed: Vec<&Event> = matched.unknown.iter().map(|&index| mine[index]).collect();
+        let mut reason = matched.reason;
+        let events: Vec<&Event> = matched.yes.into_iter().map(|index| mine[index]).collect();
+        if filter.value.guest().is_none() || events.is_empty() {
+            return Ok((evaluate::with_answers(filter, mine, &events, None), missed, reason));
         }
-        Ok(evaluate::with_answers(filter, &mine, &matched, values.as_deref()))
+        let call = |part: Range<usize>| {
+            let events = &events[part];
+            async move { guests::extract(&self.app, &Batch { events, ..batch }).await }
+        };
+        let answers = in_parts(events.len(), call).await?;
+        reason = reason.or(answers.reason);
+        let failed = events.iter().zip(&answers.values).filter(|(_, value)| value.is_none());
+        missed.extend(failed.map(|(event, _)| *event));
+        let values: Vec<Vec<f64>> = answers.values.into_iter().map(Option::unwrap_or_default).collect();
+        Ok((evaluate::with_answers(filter, mine, &events, Some(&values)), missed, reason))
     }
 
-    async fn note_gap(&self, filter: &Compiled, events: &[Event], reason: String, now_ms: i64) {
-        let mine = || events.iter().filter(|event| filter.reads(event)).map(|event| event.position.seq);
-        let (Some(first), Some(last)) = (mine().min(), mine().max()) else { return };
-        let missed = mine().count() as u64;
-        tracing::warn!(
-            filter = filter.name,
-            group = filter.group_name,
-            missed,
-            reason,
-            "a metric filter missed events"
-        );
-        let gap = gaps::Gap { events: missed, first, last, reason, at_ms: now_ms };
+    async fn note_gap(&self, filter: &Compiled, missed: &[&Event], reason: String, now_ms: i64) {
+        let seqs = || missed.iter().map(|event| event.position.seq);
+        let (Some(first), Some(last)) = (seqs().min(), seqs().max()) else { return };
+        let count = missed.len() as u64;
+        let (name, group) = (&filter.name, &filter.group_name);
+        tracing::warn!(filter = name, group, missed = count, reason, "a metric filter missed events");
+        let gap = gaps::Gap { events: count, first, last, reason, at_ms: now_ms };
         let consumer = self.which.name();
         if let Err(error) = self.app.meta.change(move |tx| gaps::add(tx, consumer, gap)).await {
             tracing::error!(%error, "a gap of the metric filters was not kept");

@@ -1,10 +1,14 @@
 //! Owns `GET /_logboom/consumers`: who reads the log in the background, how far each is, what it missed and
-//! what it gave up. Refuses to change any of it.
+//! what it gave up. Refuses to change any of it. Where access keys are configured, the request is signed like
+//! one of Logs.
 
 use hyper::StatusCode;
+use hyper::http::request::Parts;
 use serde_json::json;
+use wire::Service;
 
 use super::Answer;
+use super::dead_letters::check_door;
 use crate::app::App;
 use crate::meta::MetaError;
 use crate::records::{deliveries, gaps};
@@ -12,7 +16,8 @@ use crate::records::{deliveries, gaps};
 /// Dead letters shown.
 const DEAD_LETTERS: usize = 100;
 
-pub(super) fn read(app: &App) -> Answer {
+pub(super) fn read(app: &App, head: &Parts) -> Answer {
+    check_door(app, head, Service::Logs, "DescribeConsumers")?;
     let end = app.store.durable_position().seq;
     let consumers = app.fan_out.consumers();
     let read = app.meta.read(|tx| -> Result<_, MetaError> {

@@ -19,7 +19,7 @@ const PAGE: usize = 100;
 const PAGE_MAX: usize = 1000;
 
 pub(super) fn read(app: &App, head: &Parts) -> Answer {
-    check_door(app, head)?;
+    check_door(app, head, Service::Sns, "ListDeadLetters")?;
     let (after, limit) = page(head.uri.query().unwrap_or_default())?;
     let letters = app.meta.read(|tx| -> Result<_, MetaError> { tx.dead_letters_after(after, limit) });
     let letters = letters.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
@@ -27,15 +27,21 @@ pub(super) fn read(app: &App, head: &Parts) -> Answer {
     Ok(json!({ "deadLetters": letters.iter().map(shown).collect::<Vec<_>>(), "next": next }))
 }
 
-fn check_door(app: &App, head: &Parts) -> Result<(), (StatusCode, String)> {
+/// Refuses a request that is not signed for `service`, where access keys are configured.
+pub(super) fn check_door(
+    app: &App,
+    head: &Parts,
+    service: Service,
+    operation: &str,
+) -> Result<(), (StatusCode, String)> {
     if app.is_open() {
         return Ok(());
     }
     let request = api::into_wire(head, bytes::Bytes::new());
     let target = Target {
-        service: Service::Sns,
+        service,
         protocol: Protocol::Query,
-        operation: "ListDeadLetters".to_owned(),
+        operation: operation.to_owned(),
         query_mode: false,
         credential: Credential::of(&request),
     };

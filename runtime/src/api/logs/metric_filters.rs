@@ -297,7 +297,10 @@ async fn test(
         events: &lent,
     };
     let matched = matching(app, &pattern, &batch).await.map_err(refusal)?;
-    let matches = matched.into_iter().map(|index| {
+    if let Some(reason) = matched.reason {
+        return Err(refusal(reason));
+    }
+    let matches = matched.yes.into_iter().map(|index| {
         let message = &request.log_event_messages[index];
         let extracted: BTreeMap<String, String> =
             pattern.extract(&Document::new(message)).into_iter().collect();

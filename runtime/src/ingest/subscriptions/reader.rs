@@ -180,7 +180,17 @@ impl Reader {
         let source = subscription.consumer();
         let lent: Vec<&Event> = events.iter().collect();
         let matched = matching(&self.app, &subscription.pattern, &self.batch("", &source, 1, &lent)).await?;
-        let mut matched = matched.into_iter().peekable();
+        let mut taken = matched.yes;
+        if !matched.unknown.is_empty() {
+            // A filter that fails on an event must not lose it.
+            let (filter, group, count) =
+                (&subscription.name, &subscription.group_name, matched.unknown.len());
+            let reason = matched.reason.unwrap_or_default();
+            tracing::warn!(filter, group, count, reason, "events are delivered although their filter failed");
+            taken.extend(matched.unknown);
+            taken.sort_unstable();
+        }
+        let mut matched = taken.into_iter().peekable();
         let mut index = 0;
         events.retain(|_| {
             index += 1;
