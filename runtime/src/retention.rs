@@ -86,7 +86,7 @@ fn missed(
         let reads =
             |group: u64| if consumer.group == 0 { is_filtered(group) } else { consumer.group == group };
         let mine: Vec<&LostRange> = lost.iter().filter(|range| reads(range.group.0)).collect();
-        if let Some(gap) = gap(&mine, consumer.position, at_ms) {
+        if let Some(gap) = gap(&mine, consumer.position.max(consumer.held_to), at_ms) {
             tracing::warn!(
                 consumer = name,
                 missed = gap.events,

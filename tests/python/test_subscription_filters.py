@@ -75,3 +75,9 @@ def test_consumers_are_shown(server):
     assert "metric-filters" in [one["name"] for one in seen["consumers"]]
     assert all({"position", "lag_events", "gaps"} <= one.keys() for one in seen["consumers"])
     assert server.http("POST", "/_logboom/consumers", b"")[0] == 405
+
+
+def test_consumers_are_private_where_there_are_keys(make_server):
+    server = make_server(env={"LOGBOOM_KEYS": "AKIDEXAMPLE:secret"})
+    status, _, body = server.http("GET", "/_logboom/consumers")
+    assert status == 403 and b"consumers" not in body

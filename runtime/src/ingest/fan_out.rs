@@ -69,6 +69,9 @@ pub(crate) struct Consumer {
     pub(crate) about: BTreeMap<&'static str, String>,
     /// The first position it has not read.
     pub(crate) position: u64,
+    /// Events before it that it has not handled are held in memory: retention does not take them from it.
+    #[serde(skip)]
+    pub(crate) held_to: u64,
     /// Attempts of the delivery that it is stuck at; 0 = none.
     pub(crate) attempts: u32,
     /// Why its last attempt failed.

@@ -31,6 +31,9 @@ pub(crate) struct Pending {
     pub(crate) to: u64,
     /// When it was begun, epoch milliseconds.
     pub(crate) since_ms: i64,
+    /// How many events it had then.
+    #[serde(default)]
+    pub(crate) events: u64,
 }
 
 /// Events that a subscription gave up on. The events themselves stay in their log group.
@@ -140,7 +143,7 @@ mod tests {
     #[test]
     fn progress_is_kept_until_forgotten() {
         let meta = Meta::in_memory();
-        let begun = Progress { next: 4, pending: Some(Pending { to: 9, since_ms: 5 }) };
+        let begun = Progress { next: 4, pending: Some(Pending { to: 9, since_ms: 5, events: 3 }) };
         let kept = begun.clone();
         meta.change_blocking(move |tx| advance(tx, 3, &kept)).unwrap();
         assert_eq!(meta.read(|tx| progress(tx, 3)).unwrap(), Some(begun));

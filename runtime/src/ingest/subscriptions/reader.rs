@@ -142,7 +142,7 @@ impl Reader {
             }
             return Ok(Step::More);
         }
-        let pending = Pending { to: reached, since_ms: now_ms };
+        let pending = Pending { to: reached, since_ms: now_ms, events: events.len() as u64 };
         self.write(Progress { next, pending: Some(pending) }, Vec::new()).await?;
         self.delivery = Some(Delivery::new(events, reached, now_ms));
         Ok(Step::More)
@@ -152,6 +152,19 @@ impl Reader {
     async fn resume(&mut self, next: u64, pending: Pending) -> Result<Step, String> {
         let all = PageLimit { events: usize::MAX, bytes: u64::MAX };
         let (events, _) = self.read(next, Position::at(pending.to), all).await?;
+        let missed = pending.events.saturating_sub(events.len() as u64);
+        if missed > 0 {
+            let reason = "they were taken away while their delivery waited".to_owned();
+            let at_ms = self.app.clock.now_ms();
+            self.note_gap(Gap {
+                events: missed,
+                first: next,
+                last: pending.to.saturating_sub(1),
+                reason,
+                at_ms,
+            })
+            .await?;
+        }
         self.delivery = Some(Delivery::new(events, pending.to, pending.since_ms));
         Ok(Step::More)
     }
@@ -350,6 +363,7 @@ impl Reader {
             group: subscription.group,
             about,
             position: self.progress.as_ref().map_or(subscription.from, |progress| progress.next),
+            held_to: self.delivery.as_ref().map_or(0, |delivery| delivery.to),
             attempts: self.delivery.as_ref().map_or(0, |delivery| delivery.attempts),
             failure: self.failure.clone(),
         };
