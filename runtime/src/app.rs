@@ -7,6 +7,7 @@ use store::Store;
 use crate::alarms::Alarms;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::functions::Functions;
 use crate::ingest::fan_out::FanOut;
 use crate::ingest::followers::Followers;
 use crate::limits::Limits;
@@ -32,6 +33,8 @@ pub(crate) struct App {
     pub(crate) outbox: Arc<Outbox>,
     /// What tells the ticker of alarms about new ones.
     pub(crate) alarms: Arc<Alarms>,
+    /// Guests at work.
+    pub(crate) functions: Functions,
     /// The configuration as it was read.
     pub(crate) config: Config,
     /// The access keys; none is open mode.

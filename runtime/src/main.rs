@@ -9,6 +9,7 @@ mod clock;
 mod config;
 mod data_dir;
 mod doors;
+mod functions;
 mod ingest;
 mod limits;
 mod meta;

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_dir::DataDir;
+use crate::functions::{self, Functions};
 use crate::ingest::{metric_filters, subscriptions};
 use crate::limits::Limits;
 use crate::meta::{Meta, StoreManifest};
@@ -34,6 +35,7 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
     let fan_out = Arc::default();
     let alarms = Arc::default();
     let outbox = Outbox::new(&config, &clock, &folder.signing_key())?;
+    let functions = Functions::new(&clock)?;
     Ok(Arc::new(App {
         clock,
         meta,
@@ -43,6 +45,7 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
         queries,
         outbox,
         alarms,
+        functions,
         config,
         keys,
         limits,
@@ -65,10 +68,10 @@ fn open(meta_path: &Path, store_path: &Path) -> Result<(Meta, Arc<Store>), Strin
 
 /// Starts every background worker; each ends when `stopping` changes.
 pub(crate) fn start_workers(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
+    functions::start(app);
     sweeps::start(app, stopping.clone());
     metric_filters::start(app, stopping);
     subscriptions::start(app, stopping);
     alarms::ticker::start(app, stopping);
-    // Functions called by topics and alarms: `app.outbox.connect_functions(Arc::new(...))` goes here.
     outbox::start(app, stopping);
 }

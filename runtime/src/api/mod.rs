@@ -6,6 +6,7 @@
 
 mod call;
 pub(crate) mod cloudwatch;
+mod lambda;
 pub(crate) mod logs;
 mod needs;
 pub(crate) mod page;

@@ -53,8 +53,13 @@ macro_rules! operation {
 pub(crate) use operation;
 
 /// Every service's families.
-const SERVICES: &[&[&[Operation]]] =
-    &[&[super::sts::OPERATIONS], super::logs::FAMILIES, super::cloudwatch::FAMILIES, super::sns::FAMILIES];
+const SERVICES: &[&[&[Operation]]] = &[
+    &[super::sts::OPERATIONS],
+    super::logs::FAMILIES,
+    super::cloudwatch::FAMILIES,
+    super::sns::FAMILIES,
+    super::lambda::FAMILIES,
+];
 
 fn all() -> impl Iterator<Item = &'static Operation> {
     SERVICES.iter().copied().flatten().copied().flatten()

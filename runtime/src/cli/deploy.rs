@@ -51,7 +51,10 @@ pub(crate) async fn run(args: DeployArgs, clock: Clock) -> Result<(), ClientErro
     let name = args.name.or(stem).unwrap_or_else(|| "function".to_owned());
     let client = Client::new(args.endpoint, clock);
     let environment: Map<String, Value> = object(&args.settings, "");
-    let tags = object(&args.allow, GRANT_TAG);
+    // A tag of the Lambda API holds no `*`: there `...` says the same.
+    let allow: Vec<_> =
+        args.allow.iter().map(|(kind, what)| (kind.clone(), what.replace('*', "..."))).collect();
+    let tags = object(&allow, GRANT_TAG);
     let settings = json!({
         "Timeout": args.timeout, "MemorySize": args.memory,
         "Environment": {"Variables": environment}, "Tags": tags,
@@ -77,13 +80,13 @@ pub(crate) async fn run(args: DeployArgs, clock: Clock) -> Result<(), ClientErro
     Ok(())
 }
 
-/// Several pairs of the same key become one comma-separated value.
+/// Several pairs of the same key become one value, separated by spaces.
 fn object(pairs: &[(String, String)], prefix: &str) -> Map<String, Value> {
     let mut out: Map<String, Value> = Map::new();
     for (key, value) in pairs {
         let key = format!("{prefix}{key}");
         let joined = match out.get(&key).and_then(Value::as_str) {
-            Some(before) => format!("{before},{value}"),
+            Some(before) => format!("{before} {value}"),
             None => value.clone(),
         };
         out.insert(key, joined.into());
@@ -108,7 +111,7 @@ mod tests {
     fn grants_of_one_kind_are_joined() {
         let pairs = [pair("publish=ops"), pair("publish=oncall"), pair("state=true")].map(Result::unwrap);
         let tags = object(&pairs, GRANT_TAG);
-        assert_eq!(tags["logboom:allow-publish"], "ops,oncall");
+        assert_eq!(tags["logboom:allow-publish"], "ops oncall");
         assert_eq!(tags["logboom:allow-state"], "true");
         assert!(pair("publish").is_err() && pair("=x").is_err());
     }

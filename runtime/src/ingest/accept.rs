@@ -7,6 +7,7 @@ use store::batch::{self, BatchError, Rejected};
 use store::{Ack, AppendError, Batch, Events, GroupId, StreamId};
 use tokio::sync::oneshot;
 
+use super::transform::{self, Transformer};
 use crate::app::App;
 use crate::records::groups::GroupRecord;
 use crate::records::streams::StreamRecord;
@@ -39,6 +40,13 @@ pub(crate) enum AcceptError {
     Batch(BatchError),
     /// It could not be stored.
     Append(AppendError),
+    /// The group's transformer failed, and its group says that nothing is stored then.
+    Transform {
+        /// Its name.
+        function: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Stores a batch; when this returns `Ok`, its events are durable and readable.
@@ -57,14 +65,29 @@ pub(crate) async fn accept<M: AsRef<str>>(
     if taken.is_empty() {
         return Ok(Accepted { ack: None, rejected: checked.rejected });
     }
-    let bytes = taken.iter().map(|(_, message)| message.as_ref().len()).sum();
-    let mut stored = Events::with_capacity(taken.len(), bytes);
-    for (timestamp_ms, message) in taken {
-        stored.push(*timestamp_ms, message.as_ref());
+    let stored = match Transformer::of(group) {
+        None => as_they_are(taken),
+        // Boxed: a call of a guest is large, and most groups have none.
+        Some(transformer) => {
+            Box::pin(transform::transform(app, group, stream, &transformer, (hop, taken))).await?
+        }
+    };
+    if stored.is_empty() {
+        return Ok(Accepted { ack: None, rejected: checked.rejected });
     }
     let (group, stream) = (GroupId(group.id), StreamId(stream.id));
     let ack = append(app, Batch { group, stream, ingestion_ms: now_ms, hop, events: stored }).await?;
     Ok(Accepted { ack: Some(ack), rejected: checked.rejected })
+}
+
+/// The events as they came.
+pub(super) fn as_they_are<M: AsRef<str>>(events: &[(i64, M)]) -> Events {
+    let bytes = events.iter().map(|(_, message)| message.as_ref().len()).sum();
+    let mut stored = Events::with_capacity(events.len(), bytes);
+    for (timestamp_ms, message) in events {
+        stored.push(*timestamp_ms, message.as_ref());
+    }
+    stored
 }
 
 async fn append(app: &Arc<App>, batch: Batch) -> Result<Ack, AcceptError> {

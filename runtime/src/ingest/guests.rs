@@ -1,34 +1,21 @@
 //! Owns what filters ask of functions: whether one exists and fits, verdicts, values, deliveries; all in
-//! batches. Refuses to run them. This is the seam to `functions.rs`: while functions are not served, every
-//! question is answered with a sentence that says so, and a filter that would need one is refused at the door.
+//! batches. Refuses to run them (`functions`) and to know what a filter does with the answers.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use store::Event;
 
+use wasm::{LogEvent, Verdict};
+
+use super::matching::text;
 use crate::app::App;
+use crate::functions::events::{self, Given, Origin};
+use crate::functions::{Ready, attach, registry};
 use crate::records::Scope;
 
-/// What a function is to be for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// A verdict per event: `{ wasm:NAME }` in a pattern.
-    Filter,
-    /// Values out of events: `metricValue=wasm:NAME`.
-    Extractor,
-    /// The destination of a subscription filter.
-    Subscription,
-}
-
-/// Why a function cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Unusable {
-    /// There is none of that name.
-    Missing,
-    /// There is, but it does not do; a sentence that says why.
-    Unfit(String),
-}
+pub(crate) use crate::functions::attach::{Purpose, Unusable};
 
 /// Events for a function, from one group of one scope, and where they stand.
 #[derive(Clone, Copy)]
@@ -98,41 +85,82 @@ impl Delivered {
     }
 }
 
-const NOT_SERVED: &str = "functions are not served by this version of Logboom";
-
 /// Whether a function can be used for a purpose: it exists, is not `Failed`, and exports what that needs.
 ///
 /// # Errors
 /// See [`Unusable`].
-pub(crate) fn check(_app: &App, _scope: &Scope, _function: &str, purpose: Purpose) -> Result<(), Unusable> {
-    match purpose {
-        Purpose::Subscription => Err(Unusable::Missing),
-        Purpose::Filter | Purpose::Extractor => Err(Unusable::Unfit(NOT_SERVED.to_owned())),
-    }
+pub(crate) fn check(app: &App, scope: &Scope, function: &str, purpose: Purpose) -> Result<(), Unusable> {
+    attach::check(app, scope, function, purpose)
 }
 
 /// A filter's verdict about each event: `true` keeps it.
 ///
 /// # Errors
 /// A sentence, when there is no verdict to be had.
-#[allow(clippy::unused_async, reason = "a call of a guest is awaited")]
-pub(crate) async fn verdicts(_app: &Arc<App>, _batch: &Batch<'_>) -> Result<Vec<bool>, String> {
-    Err(NOT_SERVED.to_owned())
+pub(crate) async fn verdicts(app: &Arc<App>, batch: &Batch<'_>) -> Result<Vec<bool>, String> {
+    let (texts, ready) = (batch.texts(), batch.ready(app).await?);
+    let (given, id) = (batch.given(&texts), batch.delivery_id(0..batch.events.len()));
+    let verdicts = events::verdicts(app, &ready, &batch.origin(), &id, &given).await;
+    let verdicts = verdicts.map_err(|error| format!("wasm:{} failed: {error}", batch.function))?;
+    // A text in place of the message is a way to keep it.
+    Ok(verdicts.iter().map(|verdict| *verdict != Verdict::Drop).collect())
 }
 
 /// The values an extractor finds in each event.
 ///
 /// # Errors
 /// A sentence, when it cannot be asked.
-#[allow(clippy::unused_async, reason = "a call of a guest is awaited")]
-pub(crate) async fn extract(_app: &Arc<App>, _batch: &Batch<'_>) -> Result<Vec<Vec<f64>>, String> {
-    Err(NOT_SERVED.to_owned())
+pub(crate) async fn extract(app: &Arc<App>, batch: &Batch<'_>) -> Result<Vec<Vec<f64>>, String> {
+    let (texts, ready) = (batch.texts(), batch.ready(app).await?);
+    let (given, id) = (batch.given(&texts), batch.delivery_id(0..batch.events.len()));
+    let values = events::values(app, &ready, &batch.origin(), &id, &given).await;
+    values.map_err(|error| format!("wasm:{} failed: {error}", batch.function))
 }
 
 /// Hands events to a subscription's function, halving the batch to find the events that kill it.
-#[allow(clippy::unused_async, reason = "a call of a guest is awaited")]
-pub(crate) async fn deliver(_app: &Arc<App>, batch: &Batch<'_>) -> Delivered {
-    Delivered::nothing(batch.events.len(), NOT_SERVED)
+pub(crate) async fn deliver(app: &Arc<App>, batch: &Batch<'_>) -> Delivered {
+    let texts = batch.texts();
+    let ready = match batch.ready(app).await {
+        Ok(ready) => ready,
+        Err(reason) => return Delivered::nothing(batch.events.len(), &reason),
+    };
+    let given = batch.given(&texts);
+    let id_of = |range: Range<usize>| batch.delivery_id(range);
+    let handled = events::deliver(app, &ready, &batch.origin(), &given, id_of).await;
+    let left = handled.left.into_iter().map(|one| {
+        let fate = if one.again { Fate::Again } else { Fate::Never };
+        Left { index: one.index, fate, reason: one.reason }
+    });
+    Delivered { left: left.collect(), after_ms: handled.after_ms }
+}
+
+impl<'a> Batch<'a> {
+    async fn ready(&self, app: &Arc<App>) -> Result<Ready, String> {
+        let ready = registry::ready(app, self.scope, self.function).await;
+        ready.map_err(|error| format!("{}: {error}", self.function))
+    }
+
+    fn texts(&self) -> Vec<Cow<'a, str>> {
+        self.events.iter().map(|event| text(event)).collect()
+    }
+
+    fn given<'t>(&self, texts: &'t [Cow<'_, str>]) -> Vec<Given<'t>> {
+        let one = |(event, message): (&&Event, &'t Cow<'_, str>)| Given {
+            event: LogEvent { timestamp: event.timestamp_ms, ingestion_time: event.ingestion_ms, message },
+            sequence: event.position.seq,
+            hop: event.hop,
+        };
+        self.events.iter().zip(texts).map(one).collect()
+    }
+
+    fn origin(&self) -> Origin {
+        Origin {
+            group: self.group.to_owned(),
+            stream: self.stream.to_owned(),
+            filter: self.filter.to_owned(),
+            attempt: self.attempt,
+        }
+    }
 }
 
 #[cfg(test)]

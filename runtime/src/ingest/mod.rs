@@ -8,3 +8,4 @@ pub(crate) mod matching;
 pub(crate) mod metric_filters;
 mod reading;
 pub(crate) mod subscriptions;
+pub(crate) mod transform;

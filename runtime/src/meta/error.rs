@@ -29,7 +29,7 @@ pub(crate) enum MetaError {
 }
 
 impl MetaError {
-    pub(super) fn corrupt(table: &'static str, reason: impl fmt::Display) -> MetaError {
+    pub(crate) fn corrupt(table: &'static str, reason: impl fmt::Display) -> MetaError {
         MetaError::Corrupt { table, reason: reason.to_string().into() }
     }
 

@@ -26,7 +26,7 @@ pub(crate) use error::MetaError;
 pub(crate) use key::{Key, Span};
 pub(crate) use table::{Blob, Table};
 pub(crate) use tx::Tx;
-pub(crate) use verbs::StoreManifest;
+pub(crate) use verbs::{StoreManifest, every_function};
 
 use backend::Backend;
 use writer::Writer;

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod clock;
+mod code;
 mod consumers;
 mod dead_letters;
 mod health;
@@ -25,6 +26,9 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
     let name = &head.uri.path()[PREFIX.len()..];
     if let Some(path) = name.strip_prefix("alarms/") {
         return alarms::answer(app, &head.method, path).await;
+    }
+    if let (&Method::GET, Some(digest)) = (&head.method, name.strip_prefix("code/")) {
+        return code::read(app, digest);
     }
     let answer = match (&head.method, name) {
         (&Method::GET, "health") => Ok(health::read(app)),

@@ -96,6 +96,28 @@ pub struct FunctionRecord {
     pub code_sha256: String,
     /// The resource policy.
     pub policy: Vec<Statement>,
+    /// Names of what the running code can be used for; empty until it was compiled once.
+    pub roles: Vec<String>,
+    /// New code that is being compiled; the code above runs until it is.
+    pub staged: Option<Staged>,
+    /// Whether the last update failed, for people; empty if it did not.
+    pub update_failure: String,
+    /// Lambda's `LastUpdateStatusReasonCode` of that failure.
+    pub update_failure_code: String,
+}
+
+/// Code on its way to replace a function's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Staged {
+    /// As in the function.
+    pub digest: String,
+    /// As in the function.
+    pub manifest: Option<String>,
+    /// As in the function.
+    pub code_size: u64,
+    /// As in the function.
+    pub code_sha256: String,
 }
 
 /// Lambda's `CodeSha256` of an upload: base64 of the SHA-256.

@@ -39,7 +39,7 @@ pub use call::{Call, Invoked, Report};
 pub use clock::Clock;
 pub use effect::{Effects, Notification, Publish, SinkEvent, SinkWrite, StateOp, StateRead, StateWrite};
 pub use error::{CompileError, InvokeError};
-pub use function::{FunctionRecord, Records, State, Statement, code_sha256};
+pub use function::{FunctionRecord, Records, Staged, State, Statement, code_sha256};
 pub use grant::Grants;
 pub use host::{Host, HostOptions};
 pub use invoke::{CommandOutput, Outcome, Stdout};

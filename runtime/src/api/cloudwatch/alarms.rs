@@ -22,6 +22,7 @@ use crate::alarms::actions;
 use crate::api::Caller;
 use crate::api::table::{Operation, operation};
 use crate::app::App;
+use crate::functions::attach::{self, Purpose};
 use crate::records::alarm_tags;
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -44,6 +45,16 @@ async fn put(app: &Arc<App>, caller: &Caller, request: Value) -> Result<(), Faul
     let given = tags::checked(given, app.limits.sizes.tags_per_resource)?;
     let put: PutMetricAlarm = part(request)?;
     let spec = AlarmSpec::new(&put).map_err(refusal)?;
+    let owner = caller.scope();
+    app.meta.read(|tx| {
+        let actions =
+            [&put.ok_actions, &put.alarm_actions, &put.insufficient_data_actions].into_iter().flatten();
+        for arn in actions {
+            attach::check_arn(tx, &owner, arn, Purpose::AlarmAction)
+                .map_err(|reason| Fault::new("ValidationError", reason).status(400))?;
+        }
+        Ok::<_, Fault>(())
+    })?;
     let id = change(app, move |tx| {
         let put = put_spec(tx, &scope, spec, now_ms).map_err(Failure::Records)?;
         let mut alarm = put.alarm;

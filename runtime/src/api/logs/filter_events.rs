@@ -1,20 +1,25 @@
 //! Owns FilterLogEvents: several streams in order of time, through a filter pattern. Refuses to know the
 //! pattern language and storage.
 
+mod asking;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use pattern::{Document, NoGuests, Options, Pattern};
 use serde::{Deserialize, Serialize};
 use store::{Direction, EventId, EventRef, GroupId, ReadError, ScanRequest, Selection, Store, StreamId};
+use tokio::runtime::Handle;
 use wire::Fault;
 use wire::shape::logs::{FilterLogEventsRequest, FilterLogEventsResponse, FilteredLogEvent};
 
 use super::get_events::{EVENTS_MAX, failed, text};
 use super::lookup;
+use super::metric_filters::check_guests;
 use crate::api::table::{Operation, operation};
 use crate::api::{Caller, page};
 use crate::app::App;
+use crate::functions::attach::Purpose;
 use crate::meta::{MetaError, Tx};
 use crate::records::groups::GroupRecord;
 use crate::records::streams;
@@ -44,7 +49,7 @@ async fn filter(
         let text = "logStreamNames and logStreamNamePrefix are mutually exclusive parameters.";
         return Err(Fault::new("InvalidParameterException", text));
     }
-    let pattern = parse(app, request.filter_pattern.as_deref().unwrap_or(""))?;
+    let pattern = parse(app, caller, request.filter_pattern.as_deref().unwrap_or(""))?;
     let (name, identifier) = (request.log_group_name.as_deref(), request.log_group_identifier.as_deref());
     let scope = caller.scope();
     let (group, chosen) = app.meta.read(|tx| {
@@ -56,8 +61,14 @@ async fn filter(
     let backwards = scan.direction == Direction::Backward;
     let limit = request.limit.map_or(EVENTS_MAX, |limit| usize::try_from(limit).unwrap_or(EVENTS_MAX));
     let bounds = Bounds { events: limit, bytes: app.limits.sizes.events_response_bytes };
-    let store = Arc::clone(&app.store);
-    let found = App::blocking(move || search(&store, &scan, &pattern, bounds)).await.map_err(failed)?;
+    let (shared, source, runtime) = (Arc::clone(app), caller.request_id.clone(), Handle::current());
+    let found = App::blocking(move || {
+        if pattern.guests().is_empty() {
+            return search(&shared.store, &scan, &pattern, bounds).map_err(failed);
+        }
+        asking::search(&shared, &runtime, (&group, &source), &scan, &pattern, bounds)
+    });
+    let found = found.await?;
     let events = app.meta.read(|tx| {
         let mut names = HashMap::new();
         found.events.into_iter().map(|event| shown(tx, &mut names, event)).collect::<Result<_, _>>()
@@ -68,14 +79,11 @@ async fn filter(
     Ok(FilterLogEventsResponse { events: Some(events?), searched_log_streams: searched, next_token })
 }
 
-fn parse(app: &App, text: &str) -> Result<Pattern, Fault> {
+fn parse(app: &App, caller: &Caller, text: &str) -> Result<Pattern, Fault> {
     let options = Options { strict: app.config.strict_patterns };
     let pattern = Pattern::parse(text, options);
     let pattern = pattern.map_err(|error| Fault::new("InvalidParameterException", error.message))?;
-    if let Some(guest) = pattern.guests().first() {
-        let text = format!("wasm:{guest} is not served in the filter pattern of FilterLogEvents yet.");
-        return Err(Fault::new("InvalidParameterException", text));
-    }
+    check_guests(app, caller, pattern.guests().iter().map(String::as_str), Purpose::Filter)?;
     Ok(pattern)
 }
 

@@ -11,6 +11,7 @@ use super::{lookup, tags};
 use crate::api::Caller;
 use crate::api::table::{Operation, operation};
 use crate::app::App;
+use crate::ingest::transform;
 use crate::meta::MetaError;
 use crate::records::groups::{self, GroupRecord};
 
@@ -36,6 +37,8 @@ async fn create(app: &Arc<App>, caller: &Caller, request: CreateLogGroupRequest)
             {
                 return Err(Fault::new("LimitExceededException", "Resource limit exceeded."));
             }
+            let none = BTreeMap::new();
+            transform::check(tx, &record.scope, &record.name, &none, &record.tags).map_err(tags::refused)?;
             groups::insert(tx, record)?;
             Ok(())
         })

@@ -66,6 +66,11 @@ impl From<AcceptError> for Fault {
     fn from(error: AcceptError) -> Fault {
         match error {
             AcceptError::Batch(error) => Fault::new(error.code(), error.to_string()),
+            AcceptError::Transform { function, reason } => {
+                let text =
+                    format!("Nothing was stored: the log group's transformer {function} failed: {reason}");
+                Fault::new("ServiceUnavailableException", text).status(503).receiver()
+            }
             AcceptError::Append(AppendError::Deleted) => lookup::no_stream(),
             AcceptError::Append(AppendError::TooLarge { .. } | AppendError::Empty) => {
                 Fault::new("InvalidParameterException", "The batch of log events does not fit the limits.")

@@ -14,6 +14,7 @@ use super::lookup;
 use crate::api::Caller;
 use crate::api::table::{Operation, operation};
 use crate::app::App;
+use crate::ingest::transform;
 use crate::records::groups;
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -94,11 +95,18 @@ async fn change(
     app.meta
         .change(move |tx| {
             let mut group = lookup::group(tx, &scope, lookup::name_in(&scope, &identifier)?)?;
+            let before = group.tags.clone();
             work(&mut group.tags)?;
+            transform::check(tx, &scope, &group.name, &before, &group.tags).map_err(refused)?;
             groups::update(tx, &group)?;
             Ok(())
         })
         .await
+}
+
+/// AWS's answer to tags that mean something to Logboom and cannot be so.
+pub(super) fn refused(reason: String) -> Fault {
+    Fault::new("InvalidParameterException", reason)
 }
 
 fn read(app: &App, caller: &Caller, identifier: &str) -> Result<Tags, Fault> {

@@ -12,6 +12,7 @@ use super::lookup::{self, Asker};
 use crate::api::Caller;
 use crate::api::table::{Operation, operation};
 use crate::app::App;
+use crate::functions::attach::{self, Purpose};
 use crate::outbox::Refused;
 
 pub(super) const OPERATIONS: &[Operation] =
@@ -23,6 +24,7 @@ async fn subscribe(
     request: SubscribeInput,
 ) -> Result<SubscribeResponse, Fault> {
     let (asker, outbox, clock) = (Asker::of(caller), Arc::clone(&app.outbox), app.clock.clone());
+    let scope = caller.scope();
     let made = app.meta.change(move |tx| -> Result<_, Refused> {
         let topic = lookup::topic(tx, &asker, "Subscribe", "TopicArn", &request.topic_arn)?;
         let protocol = Protocol::parse(&request.protocol)?;
@@ -30,6 +32,11 @@ async fn subscribe(
             return Err(Refusal::unsupported("Protocol", "delivery by lambda is").into());
         }
         let endpoint = request.endpoint.as_deref().unwrap_or_default();
+        if protocol == Protocol::Lambda {
+            attach::check_arn(tx, &scope, endpoint, Purpose::Payload).map_err(|reason| {
+                Refusal::new("InvalidParameter", format!("Invalid parameter: Endpoint: {reason}"))
+            })?;
+        }
         let others = records::subscriptions(tx, topic.id)?;
         let is_same = |other: &&SubscriptionRecord| other.protocol == protocol && other.endpoint == endpoint;
         let existing = others.iter().find(is_same).cloned();

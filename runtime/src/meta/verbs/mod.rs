@@ -7,3 +7,4 @@ mod store;
 pub(crate) mod wasm;
 
 pub(crate) use store::StoreManifest;
+pub(crate) use wasm::every_function;

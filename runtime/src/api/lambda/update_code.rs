@@ -1,0 +1,60 @@
+//! Owns UpdateFunctionCode: new code is staged, and takes over when it has been compiled. Until then, and if it
+//! does not compile, the old code runs. Refuses to know compiling.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use wasm::{Records, Staged, code_sha256};
+use wire::Fault;
+use wire::shape::lambda::{FunctionConfiguration, UpdateFunctionCodeRequest};
+
+use super::{create, lookup, settings, shown};
+use crate::api::Caller;
+use crate::api::table::{Operation, operation};
+use crate::app::App;
+use crate::functions::registry;
+
+pub(super) const OPERATIONS: &[Operation] = &[operation!(Lambda::UpdateFunctionCode => update)];
+
+async fn update(
+    app: &Arc<App>,
+    caller: &Caller,
+    mut request: UpdateFunctionCodeRequest,
+) -> Result<FunctionConfiguration, Fault> {
+    let name = lookup::name_in(caller, &request.function_name, None)?;
+    let zip_file = request.zip_file.take();
+    settings::check_honoured(&json!(request), &name)?;
+    let before = app.meta.read(|tx| lookup::function(tx, caller, &name))?;
+    let handler = before.handler;
+    let (package, upload) = App::blocking(move || settings::unpack(zip_file.as_deref(), &handler)).await?;
+    let staged = Staged {
+        digest: create::digest(&package.wasm),
+        manifest: package.manifest,
+        code_size: upload.len() as u64,
+        code_sha256: code_sha256(&upload),
+    };
+    let (wasm, now_ms, of) = (package.wasm, app.clock.now_ms(), caller.clone());
+    let changed = app
+        .meta
+        .change(move |tx| {
+            let mut record = lookup::function(tx, &of, &name)?;
+            lookup::check_revision(&record, request.revision_id.as_deref())?;
+            lookup::check_settled(&of, &record)?;
+            let mut trial = record.clone();
+            trial.manifest.clone_from(&staged.manifest);
+            settings::check_grants(&trial)?;
+            tx.put_code(&staged.digest, &wasm)?;
+            record.staged = Some(staged);
+            record.revision += 1;
+            record.last_modified_ms = now_ms;
+            if let Some(architectures) = request.architectures {
+                record.architectures = architectures;
+            }
+            let scope = of.scope();
+            tx.put_function(&scope.account, &scope.region, &record)?;
+            Ok::<_, Fault>(record)
+        })
+        .await?;
+    registry::compile(app, &caller.scope(), &changed);
+    Ok(shown::configuration(caller, &changed))
+}

@@ -1,0 +1,182 @@
+//! Owns functions at work: one runner for everybody who calls a guest (Invoke, subscriptions, alarm actions,
+//! topics, filters), compiled modules, and the bounds on how many run. Refuses to know the Lambda API
+//! (`api/lambda`), what a guest may do (`wasm`), and who reads which events (`ingest`).
+
+pub(crate) mod alarm;
+pub(crate) mod attach;
+mod effects;
+pub(crate) mod events;
+mod invoker;
+mod output;
+pub(crate) mod registry;
+mod run;
+mod services;
+pub(crate) mod state;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use deliver::outbox::InvokeRecord;
+use tokio::sync::{OnceCell, Semaphore};
+use wasm::{FunctionRecord, Host, HostOptions, Ledger, Module};
+
+use wire::Fault;
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::meta::{MetaError, Tx};
+use crate::outbox::Refused;
+use crate::records::Scope;
+
+use invoker::Invoker;
+pub(crate) use output::PREFIX as OUTPUT_PREFIX;
+pub(crate) use run::{Answer, Cause, Ran, Work, run};
+
+/// Calls of one function that run at once; the rest waits.
+const AT_ONCE_PER_FUNCTION: usize = 10;
+
+/// Deliveries in a row after which something is a loop.
+pub(crate) const HOPS_MAX: u8 = 4;
+
+/// The longest a pure call (filter, extractor) may take whatever its function's timeout says: requests wait.
+const PURE_TIMEOUT_MS: u64 = 3_000;
+
+/// What those share who call functions.
+pub(crate) struct Functions {
+    host: Host,
+    /// By digest; made again after a start, at first use or in the background.
+    modules: Mutex<HashMap<String, Arc<OnceCell<Module>>>>,
+    /// By function id.
+    places: Mutex<HashMap<u64, Arc<Semaphore>>>,
+    /// Calls with effects that run at once: they may take minutes, so they never take the places of pure calls.
+    effectful: Semaphore,
+    /// One compilation at a time: it takes a core.
+    compiling: Semaphore,
+    streams: output::Streams,
+    /// What each function cost since the start.
+    pub(crate) ledger: Ledger,
+}
+
+impl Functions {
+    /// Starts the engine.
+    ///
+    /// # Errors
+    /// A sentence, when the engine cannot be made on this machine.
+    pub(crate) fn new(clock: &Clock) -> Result<Functions, String> {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let running = (2 * cores).clamp(4, 64);
+        // As many places again for pure calls.
+        let limits = wasm::Limits { concurrent_calls: 2 * running, ..wasm::Limits::default() };
+        let host = Host::new(HostOptions { limits, clock: Arc::new(GuestClock(clock.clone())) })?;
+        Ok(Functions {
+            host,
+            modules: Mutex::default(),
+            places: Mutex::default(),
+            effectful: Semaphore::new(running),
+            compiling: Semaphore::new(1),
+            streams: output::Streams::default(),
+            ledger: Ledger::default(),
+        })
+    }
+
+    fn place(&self, function: u64) -> Arc<Semaphore> {
+        let mut places = lock(&self.places);
+        Arc::clone(places.entry(function).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_PER_FUNCTION))))
+    }
+}
+
+/// The clock guests see.
+struct GuestClock(Clock);
+
+impl wasm::Clock for GuestClock {
+    fn now_ms(&self) -> i64 {
+        self.0.now_ms()
+    }
+
+    fn monotonic_us(&self) -> u64 {
+        self.0.monotonic_us()
+    }
+}
+
+/// A function that is ready to run.
+#[derive(Clone, Debug)]
+pub(crate) struct Ready {
+    /// Account and region.
+    pub(crate) scope: Scope,
+    /// The record it was found under.
+    pub(crate) record: FunctionRecord,
+    /// Its code.
+    pub(crate) module: Module,
+}
+
+/// Why a function cannot be run now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NotReady {
+    /// There is none of that name.
+    Missing,
+    /// It is still being compiled.
+    Pending,
+    /// It does not compile; a sentence.
+    Failed(String),
+    /// Metadata failed.
+    Broken(String),
+}
+
+impl std::fmt::Display for NotReady {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NotReady::Missing => f.write_str("there is no such function"),
+            NotReady::Pending => f.write_str("the function is still being compiled"),
+            NotReady::Failed(reason) | NotReady::Broken(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl From<MetaError> for NotReady {
+    fn from(error: MetaError) -> NotReady {
+        NotReady::Broken(error.to_string())
+    }
+}
+
+/// Connects functions to those who call them, and makes ready what was deployed before.
+pub(crate) fn start(app: &Arc<App>) {
+    app.outbox.connect_functions(Invoker::of(app));
+    registry::start(app);
+}
+
+/// Writes a call of a function to be made later, durably.
+///
+/// # Errors
+/// `TooManyRequestsException` when too many wait, metadata failures.
+pub(crate) async fn enqueue(
+    app: &Arc<App>,
+    scope: &Scope,
+    record: &FunctionRecord,
+    payload: String,
+    key: &str,
+) -> Result<(), Fault> {
+    let call = InvokeRecord {
+        function_arn: format!("arn:aws:lambda:{}:{}:function:{}", scope.region, scope.account, record.name),
+        payload,
+        principal: "lambda.amazonaws.com".to_owned(),
+        source_arn: String::new(),
+        hop: 0,
+    };
+    let (outbox, scope, key) = (Arc::clone(&app.outbox), scope.clone(), key.to_owned());
+    let write = move |tx: &mut Tx<'_>| outbox.call_function(tx, (&scope.account, &scope.region), call, &key);
+    app.meta.change(write).await.map_err(|refused| match refused {
+        Refused::Refusal(refusal) => Fault::new("TooManyRequestsException", refusal.message).status(429),
+        Refused::Meta(error) => error.into(),
+    })?;
+    app.outbox.nudge();
+    Ok(())
+}
+
+/// The base of links to this process.
+pub(crate) fn public_url(app: &App) -> String {
+    app.outbox.public_url(&app.config)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,131 @@
+//! Owns the log groups of functions: made at first use, one stream per function and day of this process, one
+//! append per call. Refuses to know what the lines say. They go in as any events do, one hop further.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use chrono::DateTime;
+use store::batch;
+
+use super::{Ready, lock};
+use crate::app::App;
+use crate::ingest::accept::{AcceptError, Arrival, accept};
+use crate::meta::{MetaError, Tx};
+use crate::records::groups::{self, GroupRecord};
+use crate::records::streams::{self, StreamRecord};
+
+/// What the names of the groups begin with.
+pub(crate) const PREFIX: &str = "/aws/lambda/";
+
+/// What AWS counts per event beside its text.
+const EVENT_OVERHEAD: u64 = 26;
+
+/// The streams this process writes to, by function id: the day, and the group and stream of that day.
+#[derive(Default)]
+pub(super) struct Streams(Mutex<HashMap<u64, (String, GroupRecord, StreamRecord)>>);
+
+/// Stores the lines of a call. What cannot be stored is said in the process's own log: the call is over, and
+/// its effects are durable.
+pub(super) async fn append(app: &Arc<App>, ready: &Ready, hop: u8, lines: Vec<(i64, String)>) {
+    let events: Vec<(i64, String)> = lines.into_iter().filter(|(_, line)| !line.is_empty()).collect();
+    for events in batches(&events) {
+        // The group may have been deleted since its stream was made: then both are made once more.
+        for again in [true, false] {
+            match store(app, ready, hop, events).await {
+                Err(error) if again => {
+                    tracing::debug!(function = ready.record.name, error, "its stream is made again");
+                    lock(&app.functions.streams.0).remove(&ready.record.id);
+                }
+                Err(error) => {
+                    tracing::error!(
+                        function = ready.record.name,
+                        error,
+                        "lines of a function were not stored"
+                    );
+                }
+                Ok(()) => break,
+            }
+        }
+    }
+}
+
+async fn store(app: &Arc<App>, ready: &Ready, hop: u8, events: &[(i64, String)]) -> Result<(), String> {
+    let (group, stream) = destination(app, ready).await.map_err(|error| error.to_string())?;
+    let arrival = Arrival { group: &group, stream: &stream, hop: hop.saturating_add(1), events };
+    match accept(app, arrival).await {
+        Ok(_) => Ok(()),
+        Err(AcceptError::Append(error)) => Err(error.to_string()),
+        Err(error) => Err(format!("{error:?}")),
+    }
+}
+
+/// Pieces that AWS's batch rules allow.
+fn batches(events: &[(i64, String)]) -> impl Iterator<Item = &[(i64, String)]> {
+    let mut rest = events;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |(_, line): &&(i64, String)| {
+            bytes += line.len() as u64 + EVENT_OVERHEAD;
+            bytes <= batch::BYTES_MAX
+        };
+        // One line alone always fits: a guest's output is bounded below the size of an event.
+        let count = rest.iter().take(batch::EVENTS_MAX).take_while(fits).count().max(1).min(rest.len());
+        let (piece, left) = rest.split_at(count);
+        rest = left;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+async fn destination(app: &Arc<App>, ready: &Ready) -> Result<(GroupRecord, StreamRecord), MetaError> {
+    let now_ms = app.clock.now_ms();
+    let day = DateTime::from_timestamp_millis(now_ms).unwrap_or_default().format("%Y/%m/%d").to_string();
+    let id = ready.record.id;
+    if let Some((of, group, stream)) = lock(&app.functions.streams.0).get(&id)
+        && *of == day
+    {
+        return Ok((group.clone(), stream.clone()));
+    }
+    let unique = app.clock.uuid().replace('-', "");
+    let stream = format!("{day}/[{}]{unique}", ready.record.version);
+    let group = format!("{PREFIX}{}", ready.record.name);
+    let scope = ready.scope.clone();
+    let change = move |tx: &mut Tx<'_>| {
+        let group = match groups::find(tx, &scope, &group)? {
+            Some(group) => group,
+            None => groups::insert(tx, new_group(scope, group, now_ms))?,
+        };
+        let stream = streams::insert(tx, group.id, &stream, now_ms)?;
+        Ok::<_, MetaError>((group, stream))
+    };
+    let (group, stream) = app.meta.change(change).await?;
+    let made = (day, group.clone(), stream.clone());
+    lock(&app.functions.streams.0).insert(id, made);
+    Ok((group, stream))
+}
+
+fn new_group(scope: crate::records::Scope, name: String, created_ms: i64) -> GroupRecord {
+    GroupRecord {
+        id: 0,
+        name,
+        scope,
+        created_ms,
+        retention_days: None,
+        class: "STANDARD".to_owned(),
+        tags: BTreeMap::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_or_long_lines_go_in_several_batches() {
+        let lines = |count: usize, length: usize| vec![(0, "x".repeat(length)); count];
+        let sizes = |lines: &[(i64, String)]| batches(lines).map(<[_]>::len).collect::<Vec<_>>();
+        assert_eq!(sizes(&lines(3, 1)), [3]);
+        assert_eq!(sizes(&lines(10_001, 1)), [10_000, 1]);
+        assert_eq!(sizes(&lines(5, 500_000)), [2, 2, 1]);
+        assert!(sizes(&[]).is_empty());
+    }
+}

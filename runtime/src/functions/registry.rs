@@ -1,0 +1,183 @@
+//! Owns functions between upload and running: finding them, compiling in the background, the modules that are
+//! ready. Refuses to know what is asked of them.
+
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+use wasm::{FunctionRecord, Module, Records, State};
+
+use super::{NotReady, Ready, lock};
+use crate::app::App;
+use crate::meta::{MetaError, Tx, every_function};
+use crate::records::Scope;
+
+/// The function of this name, compiled.
+///
+/// # Errors
+/// See [`NotReady`].
+pub(crate) async fn ready(app: &Arc<App>, scope: &Scope, name: &str) -> Result<Ready, NotReady> {
+    let found = app.meta.read(|tx| tx.function(&scope.account, &scope.region, name))?;
+    let record = found.ok_or(NotReady::Missing)?;
+    match record.state {
+        State::Pending => return Err(NotReady::Pending),
+        State::Failed => return Err(NotReady::Failed(record.state_reason)),
+        State::Active => {}
+    }
+    let module = module(app, &record.digest).await.map_err(|error| match error {
+        Unloaded::Meta(error) => error.into(),
+        Unloaded::Code(reason) => NotReady::Failed(reason),
+    })?;
+    Ok(Ready { scope: scope.clone(), record, module })
+}
+
+enum Unloaded {
+    Meta(MetaError),
+    Code(String),
+}
+
+/// The module of a digest: compiled once, then kept.
+async fn module(app: &Arc<App>, digest: &str) -> Result<Module, Unloaded> {
+    let cell = {
+        let mut modules = lock(&app.functions.modules);
+        Arc::clone(modules.entry(digest.to_owned()).or_insert_with(|| Arc::new(OnceCell::new())))
+    };
+    let made = cell.get_or_try_init(|| async {
+        let busy = app.clock.busy();
+        // The semaphore is never closed; without its permit the compilation would only have company.
+        let _one = app.functions.compiling.acquire().await.ok();
+        let (shared, digest) = (Arc::clone(app), digest.to_owned());
+        let made = App::blocking(move || {
+            let code = shared.meta.read(|tx| tx.code(&digest)).map_err(Unloaded::Meta)?;
+            let code = code.ok_or_else(|| Unloaded::Code("The function's code is not there.".to_owned()))?;
+            shared.functions.host.compile(&code).map_err(|error| Unloaded::Code(error.to_string()))
+        });
+        let made = made.await;
+        drop(busy);
+        made
+    });
+    made.await.cloned()
+}
+
+/// Compiles what was uploaded for a function, and writes down what came of it. Returns at once.
+pub(crate) fn compile(app: &Arc<App>, scope: &Scope, record: &FunctionRecord) {
+    let (app, scope, record) = (Arc::clone(app), scope.clone(), record.clone());
+    let busy = app.clock.busy();
+    tokio::spawn(async move {
+        let digest = record.staged.as_ref().map_or(&record.digest, |staged| &staged.digest).clone();
+        let outcome = match module(&app, &digest).await {
+            Ok(module) => Ok(module.roles().iter().map(|role| role.name().to_owned()).collect()),
+            Err(Unloaded::Code(reason)) => Err(reason),
+            Err(Unloaded::Meta(error)) => Err(error.to_string()),
+        };
+        let (function, name) = (record.id, record.name.clone());
+        let settled = app.meta.change(move |tx| settle(tx, &scope, &record, &digest, outcome)).await;
+        if let Err(error) = settled {
+            tracing::error!(function, name, %error, "a compiled function could not be written down");
+        }
+        drop(busy);
+    });
+}
+
+/// Writes the outcome of a compilation, unless the function is another one by now.
+fn settle(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    of: &FunctionRecord,
+    digest: &str,
+    outcome: Result<Vec<String>, String>,
+) -> Result<(), MetaError> {
+    let Scope { account, region } = scope;
+    let Some(mut record) = tx.function(account, region, &of.name)?.filter(|found| found.id == of.id) else {
+        return Ok(());
+    };
+    match record.staged.take() {
+        Some(staged) if staged.digest == digest => {
+            let unused = match outcome {
+                Ok(roles) => {
+                    let old = std::mem::replace(&mut record.digest, staged.digest);
+                    record.manifest = staged.manifest;
+                    (record.code_size, record.code_sha256) = (staged.code_size, staged.code_sha256);
+                    record.roles = roles;
+                    record.state = State::Active;
+                    (record.state_reason, record.state_reason_code) = Default::default();
+                    (record.update_failure, record.update_failure_code) = Default::default();
+                    old
+                }
+                Err(reason) => {
+                    (record.update_failure, record.update_failure_code) =
+                        (reason, "FunctionError".to_owned());
+                    staged.digest
+                }
+            };
+            record.revision += 1;
+            tx.put_function(account, region, &record)?;
+            forget_code(tx, &unused)
+        }
+        None if record.state == State::Pending && record.digest == digest => {
+            match outcome {
+                Ok(roles) => {
+                    (record.state, record.roles) = (State::Active, roles);
+                    (record.state_reason, record.state_reason_code) = Default::default();
+                }
+                Err(reason) => {
+                    record.state = State::Failed;
+                    (record.state_reason, record.state_reason_code) = (reason, "FunctionError".to_owned());
+                }
+            }
+            record.revision += 1;
+            tx.put_function(account, region, &record)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes code that no function has any more.
+///
+/// # Errors
+/// Storage failures.
+pub(crate) fn forget_code(tx: &mut Tx<'_>, digest: &str) -> Result<(), MetaError> {
+    let uses = |record: &FunctionRecord| {
+        record.digest == digest || record.staged.as_ref().is_some_and(|staged| staged.digest == digest)
+    };
+    if every_function(tx)?.iter().any(|(_, _, record)| uses(record)) {
+        return Ok(());
+    }
+    tx.delete_code(digest)
+}
+
+/// Goes on where the last process stopped: what was being compiled is compiled, and what ran is made ready.
+pub(crate) fn start(app: &Arc<App>) {
+    let every = match app.meta.read(|tx| every_function(tx)) {
+        Ok(every) => every,
+        Err(error) => {
+            tracing::error!(%error, "functions cannot be read; they are compiled at their first call");
+            return;
+        }
+    };
+    let mut warm = Vec::new();
+    for (account, region, record) in every {
+        if record.state == State::Pending || record.staged.is_some() {
+            compile(app, &Scope { account, region }, &record);
+        } else if record.state == State::Active {
+            warm.push(record.digest);
+        }
+    }
+    let app = Arc::clone(app);
+    tokio::spawn(async move {
+        for digest in warm {
+            if let Err(Unloaded::Code(reason)) = module(&app, &digest).await {
+                tracing::error!(digest, reason, "a function that was active does not compile any more");
+            }
+        }
+    });
+}
+
+/// Forgets modules and places of functions that are gone.
+pub(crate) fn forget(app: &App, record: &FunctionRecord) {
+    lock(&app.functions.places).remove(&record.id);
+    app.functions.ledger.forget(record.id);
+    let used = app.meta.read(|tx| every_function(tx)).unwrap_or_default();
+    if !used.iter().any(|(_, _, other)| other.digest == record.digest) {
+        lock(&app.functions.modules).remove(&record.digest);
+    }
+}

@@ -1,0 +1,212 @@
+//! Owns one call from its place in the queue to its lines in the log: what is run, under which bounds, and
+//! what becomes of its effects. Refuses to know worlds (`wasm`) and who calls.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wasm::{
+    AlarmEvent, BatchContext, Call, Extracted, InvokeError, Invoked, LogEvent, Outcome, PackedBatch, Role,
+    Stdout, Verdict, end_line, report_line, start_line,
+};
+
+use super::effects::{self, Uncommitted};
+use super::services::ForGuest;
+use super::{PURE_TIMEOUT_MS, Ready, attach, output};
+use crate::app::App;
+
+/// How often a call is run again because another one changed the state it had read.
+const CONFLICTS_MAX: u32 = 3;
+
+/// Why a function is called.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cause {
+    /// Id in the START and END lines.
+    pub(crate) request_id: String,
+    /// Stable over retries of the same work.
+    pub(crate) delivery_id: String,
+    /// Deliveries between the first cause and this call.
+    pub(crate) hop: u8,
+    /// Log groups whose events are handed in.
+    pub(crate) sources: Vec<String>,
+}
+
+/// What a function is given.
+pub(crate) enum Work<'a> {
+    /// Events to handle.
+    Subscription(&'a BatchContext, &'a [LogEvent<'a>]),
+    /// A change of an alarm.
+    Alarm(&'a AlarmEvent),
+    /// JSON in, JSON out.
+    Lambda(&'a [u8]),
+    /// JSON on standard input.
+    Command(Bytes, Stdout),
+    /// Events to judge. Pure.
+    Filter(&'a BatchContext, &'a [LogEvent<'a>]),
+    /// Events to measure. Pure.
+    Extract(&'a BatchContext, &'a [LogEvent<'a>]),
+}
+
+impl Work<'_> {
+    fn is_pure(&self) -> bool {
+        matches!(self, Work::Filter(..) | Work::Extract(..))
+    }
+}
+
+/// What comes back.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Nothing but success.
+    Done,
+    /// Of a subscription.
+    Outcome(Outcome),
+    /// Of `Lambda` and `Command`.
+    Bytes(Vec<u8>),
+    /// Of `Filter`: one per event.
+    Verdicts(Vec<Verdict>),
+    /// Of `Extract`.
+    Extracted(Vec<Extracted>),
+}
+
+/// A call that was made.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// The answer, or why there is none.
+    pub(crate) result: Result<Answer, InvokeError>,
+    /// Its lines as they are in the log group.
+    pub(crate) lines: Vec<String>,
+}
+
+/// Runs a function to its end: its effects are durable and its lines stored when this returns.
+pub(crate) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work<'_>) -> Ran {
+    let _busy = app.clock.busy();
+    let functions = &app.functions;
+    let pure = work.is_pure();
+    // Neither semaphore is ever closed; without a permit the call would only run unqueued.
+    let place = functions.place(ready.record.id);
+    let _place = if pure { None } else { place.acquire().await.ok() };
+    let _turn = if pure { None } else { functions.effectful.acquire().await.ok() };
+    let grants = match attach::grants(&ready.record) {
+        Ok(grants) => Arc::new(grants),
+        Err(reason) => return Ran { result: Err(InvokeError::Refused(reason)), lines: Vec::new() },
+    };
+    let mut conflicts = 0;
+    loop {
+        let guest = Arc::new(ForGuest::new(app, ready));
+        let call = call(ready, cause, pure, Arc::clone(&grants), Arc::clone(&guest));
+        let started_ms = app.clock.now_ms();
+        let mut invoked = Box::pin(invoke(app, ready, &call, &work)).await;
+        if invoked.result.is_ok() && !pure {
+            match effects::commit(app, ready, cause, std::mem::take(&mut invoked.effects)).await {
+                Ok(()) => {}
+                Err(Uncommitted::Conflict) if conflicts < CONFLICTS_MAX => {
+                    conflicts += 1;
+                    continue;
+                }
+                Err(error) => invoked.result = Err(error.into()),
+            }
+        }
+        functions.ledger.record(
+            ready.record.id,
+            ready.module.digest(),
+            invoked.result.as_ref().err(),
+            &invoked.report,
+        );
+        let lines = lines(app, &guest, (ready, cause), &invoked, (started_ms, pure));
+        let shown = lines.iter().map(|(_, line)| line.clone()).collect();
+        output::append(app, ready, cause.hop, lines).await;
+        return Ran { result: invoked.result, lines: shown };
+    }
+}
+
+fn call(ready: &Ready, cause: &Cause, pure: bool, grants: Arc<wasm::Grants>, guest: Arc<ForGuest>) -> Call {
+    let record = &ready.record;
+    let timeout_ms = u64::from(record.timeout_s) * 1_000;
+    Call {
+        request_id: cause.request_id.clone(),
+        delivery_id: cause.delivery_id.clone(),
+        function_name: record.name.clone(),
+        version: record.version.clone(),
+        account: ready.scope.account.clone(),
+        region: ready.scope.region.clone(),
+        timeout_ms: if pure { timeout_ms.min(PURE_TIMEOUT_MS) } else { timeout_ms },
+        memory_bytes: (record.memory_mb as usize) << 20,
+        config: Arc::new(record.environment.clone()),
+        grants,
+        services: guest,
+        sources: cause.sources.clone(),
+    }
+}
+
+async fn invoke(app: &Arc<App>, ready: &Ready, call: &Call, work: &Work<'_>) -> Invoked<Answer> {
+    let (host, module) = (&app.functions.host, &ready.module);
+    match work {
+        Work::Subscription(context, events) => {
+            map(host.subscription(module, call, context, events).await, Answer::Outcome)
+        }
+        Work::Alarm(event) => map(host.alarm_action(module, call, event).await, |()| Answer::Done),
+        Work::Lambda(payload) => map(host.lambda(module, call, payload).await, Answer::Bytes),
+        Work::Command(payload, stdout) => {
+            let ran = host.command(module, call, payload.clone(), *stdout).await;
+            map(ran, |output| Answer::Bytes(output.stdout))
+        }
+        Work::Extract(context, events) => {
+            map(host.extract(module, call, context, events).await, Answer::Extracted)
+        }
+        Work::Filter(context, events) if module.has(Role::Filter) => {
+            map(host.filter(module, call, context, events).await, Answer::Verdicts)
+        }
+        Work::Filter(context, events) => {
+            let timestamps: Vec<i64> = events.iter().map(|event| event.timestamp).collect();
+            let (mut ends, mut text) = (Vec::with_capacity(events.len()), Vec::new());
+            for event in *events {
+                text.extend_from_slice(event.message.as_bytes());
+                // A batch is at most a few MiB.
+                ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
+            }
+            let batch = PackedBatch { timestamps: &timestamps, ends: &ends, text: &text };
+            let now_ms = events.iter().map(|event| event.ingestion_time).max().unwrap_or(0);
+            let kept = host.packed_filter(module, call, context, &batch, now_ms).await;
+            let verdict = |kept| if kept { Verdict::Keep } else { Verdict::Drop };
+            map(kept, |kept| Answer::Verdicts(kept.into_iter().map(verdict).collect()))
+        }
+    }
+}
+
+fn map<T>(invoked: Invoked<T>, answer: impl FnOnce(T) -> Answer) -> Invoked<Answer> {
+    let Invoked { result, effects, report } = invoked;
+    Invoked { result: result.map(answer), effects, report }
+}
+
+/// What is written to the function's log group: times and lines. A pure call is as frequent as the events it
+/// judges, so it leaves lines only when it wrote some or failed.
+fn lines(
+    app: &App,
+    guest: &ForGuest,
+    (ready, cause): (&Ready, &Cause),
+    invoked: &Invoked<Answer>,
+    (started_ms, pure): (i64, bool),
+) -> Vec<(i64, String)> {
+    let mut lines = guest.lines();
+    let now_ms = app.clock.now_ms();
+    let id = &cause.request_id;
+    if let Err(error) = &invoked.result {
+        lines.push((now_ms, error_line(id, error)));
+    }
+    if !pure {
+        lines.insert(0, (started_ms, start_line(id, &ready.record.version)));
+        lines.push((now_ms, end_line(id)));
+        lines.push((now_ms, report_line(id, &invoked.report, ready.record.memory_mb)));
+    }
+    lines
+}
+
+fn error_line(request_id: &str, error: &InvokeError) -> String {
+    let mut line = format!("[ERROR] RequestId: {request_id} {}: {error}", error.error_type());
+    if let InvokeError::Trap { backtrace, .. } = error
+        && !backtrace.is_empty()
+    {
+        line.push('\n');
+        line.push_str(backtrace);
+    }
+    line
+}

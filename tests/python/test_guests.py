@@ -1,0 +1,250 @@
+"""The example guests in their places, end to end."""
+
+import pytest
+
+from conftest import ACCOUNT, REGION, eventually
+from test_functions import ROLE, deploy, error, guest, lines, update, zipped
+
+ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
+
+
+def transform(server, group, function, on_error):
+    arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}"
+    tags = {"logboom:transformer": function, "logboom:transformer-on-error": on_error}
+    server.logs.tag_resource(resourceArn=arn, tags=tags)
+
+
+def messages(server, group, **what):
+    return [event["message"] for event in server.logs.filter_log_events(logGroupName=group, **what)["events"]]
+
+
+def test_redact_stores_nothing_personal(server, name):
+    group, one = name("/private"), name("redact")
+    deploy(server, one, guest("redact"))
+    tags = {"logboom:transformer": one, "logboom:transformer-on-error": "fail"}
+    server.logs.create_log_group(logGroupName=group, tags=tags)
+    server.put(group, "s", ["login of a.b@example.com", "nothing here"])
+    assert messages(server, group) == ["login of [email]", "nothing here"]
+
+
+def test_a_transformer_that_cannot_work_is_refused(server, name):
+    group, digest = name("/refused"), name("digest")
+    deploy(server, digest, guest("error_digest"))
+    server.logs.create_log_group(logGroupName=group)
+    arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}"
+
+    def refused(**tags):
+        tags = {f"logboom:{key.replace('_', '-')}": value for key, value in tags.items()}
+        return error("InvalidParameterException", server.logs.tag_resource, resourceArn=arn, tags=tags)
+
+    assert "exports subscription" in refused(transformer=digest, transformer_on_error="keep")
+    assert "there is no function none" in refused(transformer="none", transformer_on_error="keep")
+    assert "together" in refused(transformer=digest)
+    assert "keep, drop or fail" in refused(transformer=digest, transformer_on_error="hide")
+    tags = {"logboom:transformer": "none", "logboom:transformer-on-error": "keep"}
+    error("InvalidParameterException", server.logs.create_log_group, logGroupName=name("/other"), tags=tags)
+    error("InvalidParameterException", server.logs.tag_log_group, logGroupName=group, tags=tags)
+    assert server.logs.list_tags_for_resource(resourceArn=arn)["tags"] == {}
+
+
+@pytest.mark.parametrize("on_error, stored", [("keep", ["an event"]), ("drop", []), ("fail", [])])
+def test_what_becomes_of_a_batch_when_its_transformer_fails(server, name, on_error, stored):
+    group, one = name(f"/{on_error}"), name("bad")
+    deploy(server, one, guest("hostile_guest"), Environment={"Variables": {"behaviour": "panic"}})
+    server.logs.create_log_group(logGroupName=group)
+    transform(server, group, one, on_error)
+    if on_error == "fail":
+        server.logs.create_log_stream(logGroupName=group, logStreamName="s")
+        message = error("ServiceUnavailableException", server.put, group, "s", ["an event"])
+        assert one in message and "no such user: 7" in message
+    else:
+        server.put(group, "s", ["an event"])
+    assert messages(server, group) == stored
+    update(server, one, behaviour="good")
+    server.put(group, "s", ["drop", "replace", "as it is"])
+    assert messages(server, group)[len(stored) :] == ["REPLACE", "as it is"]
+
+
+def test_error_digest_through_the_command_line_of_aws(fresh, tmp_path):
+    """As a user would type it: exactly the matching events reach the function, its output is in its log group."""
+    file = tmp_path / "digest.zip"
+    file.write_bytes(zipped(guest("error_digest")))
+    fresh.aws("logs", "create-log-group", "--log-group-name", "/app")
+    fresh.aws(
+        "lambda", "create-function", "--function-name", "digest", "--runtime", "provided.al2023", "--handler", "bootstrap",
+        "--role", ROLE, "--zip-file", f"fileb://{file}",
+    )
+    fresh.aws("lambda", "wait", "function-active-v2", "--function-name", "digest")
+    fresh.aws(
+        "lambda", "add-permission", "--function-name", "digest", "--statement-id", "logs", "--action",
+        "lambda:InvokeFunction", "--principal", "logs.amazonaws.com",
+    )
+    fresh.aws(
+        "logs", "put-subscription-filter", "--log-group-name", "/app", "--filter-name", "errors", "--filter-pattern",
+        "ERROR", "--destination-arn", ARN + "digest",
+    )
+    fresh.put("/app", "s", ["INFO fine", "ERROR no user 3", "ERROR no user 4", "WARN odd", "ERROR disk full"])
+    output = eventually(lambda: (found := lines(fresh, "digest")) and found[-1].startswith("REPORT") and found)
+    assert output[0].startswith("START") and output[1] == "3 events of 2 kinds in /app"
+    assert [line.strip() for line in output[2:4]] == ["2 x ERROR no user 3", "1 x ERROR disk full"]
+    assert [line.split()[0] for line in output[4:]] == ["END", "REPORT"]
+
+
+def test_a_program_gets_the_payload_of_aws(fresh):
+    deploy(fresh, "program", guest("program-guest"), Environment={"Variables": {"behaviour": "lines"}})
+    fresh.logs.create_log_group(logGroupName="/app")
+    fresh.logs.put_subscription_filter(
+        logGroupName="/app", filterName="all", filterPattern="", destinationArn=ARN + "program"
+    )
+    fresh.put("/app", "s", ["one", "two"])
+    eventually(lambda: any(line.startswith("REPORT") for line in lines(fresh, "program")))
+
+
+def test_poison_is_isolated_and_the_rest_passes(virtual):
+    deploy(virtual, "poisoned", guest("hostile_guest"), Environment={"Variables": {"behaviour": "poison"}})
+    virtual.logs.create_log_group(logGroupName="/app")
+    virtual.logs.put_subscription_filter(
+        logGroupName="/app", filterName="all", filterPattern="", destinationArn=ARN + "poisoned"
+    )
+    virtual.put("/app", "s", ["a", "b", "poison", "c"])
+    virtual.advance(1)
+    output = "\n".join(lines(virtual, "poisoned"))
+    assert "poisoned" in output
+    assert output.count("REPORT") >= 4, "the batch was halved until the event was alone"
+    before = len(lines(virtual, "poisoned"))
+    virtual.put("/app", "s", ["d"])
+    virtual.advance(1)
+    assert lines(virtual, "poisoned")[before].startswith("START"), "the subscription goes on"
+
+
+def test_latency_extractor_as_metric_value(virtual):
+    deploy(virtual, "latency", guest("latency_extractor"))
+    virtual.logs.create_log_group(logGroupName="/app")
+    virtual.logs.put_metric_filter(
+        logGroupName="/app",
+        filterName="latency",
+        filterPattern="",
+        metricTransformations=[{"metricName": "Latency", "metricNamespace": "App", "metricValue": "wasm:latency"}],
+    )
+    start = virtual.now_ms()
+    virtual.put("/app", "s", ['{"service":"api","latency_ms":12}', "nothing", "settled duration=80ms"], start)
+    virtual.advance(60)
+    points = virtual.cloudwatch.get_metric_statistics(
+        Namespace="App", MetricName="Latency", Period=60, Statistics=["Sum", "SampleCount", "Maximum"],
+        StartTime=start / 1000 - 60, EndTime=start / 1000 + 120,
+    )["Datapoints"]
+    assert [(p["SampleCount"], p["Sum"], p["Maximum"]) for p in points] == [(2.0, 92.0, 80.0)]
+
+
+def test_a_guest_in_a_pattern(server, name):
+    group, one = name("/patterns"), name("judge")
+    deploy(server, one, guest("hostile_guest"))
+    server.put(group, "s", ['{"status": 500}', '{"status": 200}', "drop", "plain"])
+    found = messages(server, group, filterPattern=f"{{ wasm:{one} }}")
+    assert "drop" not in found and len(found) >= 2
+    assert messages(server, group, filterPattern=f"{{ wasm:{one} && $.status >= 500 }}") == ['{"status": 500}']
+    assert "no function" in error(
+        "InvalidParameterException", server.logs.filter_log_events, logGroupName=group, filterPattern="{ wasm:none }"
+    )
+    digest = name("digest")
+    deploy(server, digest, guest("error_digest"))
+    refusal = error(
+        "InvalidParameterException", server.logs.filter_log_events, logGroupName=group, filterPattern=f"{{ wasm:{digest} }}"
+    )
+    assert "exports subscription" in refusal
+
+
+def test_slack_action_publishes_what_people_read(virtual, webhook):
+    topic = virtual.sns.create_topic(Name="ops")["TopicArn"]
+    virtual.sns.subscribe(
+        TopicArn=topic, Protocol="http", Endpoint=webhook.url, Attributes={"WebhookFormat": "json"}
+    )
+    deploy(
+        virtual, "slack", guest("slack_action"), Environment={"Variables": {"TOPIC": "ops"}},
+        Tags={"logboom:allow-publish": "ops"},
+    )
+    virtual.cloudwatch.put_metric_alarm(
+        AlarmName="Errors", Namespace="App", MetricName="Errors", Statistic="Sum", Period=60, EvaluationPeriods=1,
+        Threshold=1, ComparisonOperator="GreaterThanThreshold", AlarmActions=[ARN + "slack"],
+    )
+    virtual.cloudwatch.put_metric_data(
+        Namespace="App", MetricData=[{"MetricName": "Errors", "Value": 5, "Timestamp": virtual.now_ms() / 1000}]
+    )
+    virtual.advance(121)
+    body = webhook.next()["body"].decode()
+    assert "Errors" in body and "is in ALARM" in body, body
+    assert any(line == "[INFO] Errors is in ALARM" for line in lines(virtual, "slack"))
+
+
+def test_a_topic_calls_a_function(virtual):
+    deploy(virtual, "called", guest("hostile_guest"))
+    topic = virtual.sns.create_topic(Name="calls")["TopicArn"]
+    virtual.sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=ARN + "called")
+    virtual.sns.publish(TopicArn=topic, Message="hello")
+    virtual.advance(1)
+    assert [line.split()[0] for line in lines(virtual, "called")] == ["START", "END", "REPORT"]
+
+
+def test_effects_of_a_call_are_committed_and_what_is_not_granted_is_denied(virtual, webhook):
+    topic = virtual.sns.create_topic(Name="ops")["TopicArn"]
+    virtual.sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=webhook.url, Attributes={"WebhookFormat": "json"})
+    deploy(
+        virtual, "writer", guest("hostile_guest"), Environment={"Variables": {"behaviour": "effects"}},
+        Tags={
+            "logboom:allow-publish": "ops", "logboom:allow-metrics": "App/...", "logboom:allow-write": "/out",
+            "logboom:allow-state": "true",
+        },
+    )
+    virtual.logs.create_log_group(logGroupName="/out")
+    virtual.logs.create_log_group(logGroupName="/app")
+    virtual.logs.put_subscription_filter(
+        logGroupName="/app", filterName="all", filterPattern="", destinationArn=ARN + "writer"
+    )
+    for round in ("now 2", "now 6"):
+        virtual.put("/app", "s", ["an event"])
+        virtual.advance(1)
+        assert any(round in line for line in lines(virtual, "writer")), lines(virtual, "writer")
+    metrics = virtual.cloudwatch.list_metrics(Namespace="App/X")["Metrics"]
+    assert [(m["MetricName"], m["Dimensions"]) for m in metrics] == [("M", [{"Name": "d", "Value": "v"}])]
+    assert "text" in webhook.next()["body"].decode()
+    update(virtual, "writer", behaviour="denied")
+    virtual.put("/app", "s", ["an event"])
+    virtual.advance(1)
+    output = "\n".join(lines(virtual, "writer"))
+    assert "NotAllowed" in output, output
+
+
+def test_the_wrong_kind_of_function_is_refused_at_the_door(server, name):
+    redact, group = name("redact"), name("/door")
+    deploy(server, redact, guest("redact"))
+    server.logs.create_log_group(logGroupName=group)
+    message = error(
+        "InvalidParameterException", server.logs.put_subscription_filter, logGroupName=group, filterName="f",
+        filterPattern="", destinationArn=ARN + redact,
+    )
+    assert "exports filter" in message
+    message = error(
+        "InvalidParameterException", server.logs.put_metric_filter, logGroupName=group, filterName="f", filterPattern="",
+        metricTransformations=[{"metricName": "M", "metricNamespace": "N", "metricValue": f"wasm:{redact}"}],
+    )
+    assert "exports filter" in message
+    topic = server.sns.create_topic(Name=name("t"))["TopicArn"]
+    message = error("InvalidParameter", server.sns.subscribe, TopicArn=topic, Protocol="lambda", Endpoint=ARN + redact)
+    assert "exports filter" in message
+    message = error(
+        "ValidationError", server.cloudwatch.put_metric_alarm, AlarmName=name("a"), Namespace="N", MetricName="M",
+        Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=[ARN + redact],
+    )
+    assert "exports filter" in message
+
+
+def test_a_stop_lets_running_calls_finish(fresh):
+    deploy(fresh, "slow", guest("hostile_guest"), Timeout=2, Environment={"Variables": {"behaviour": "sleep"}})
+    fresh.functions.invoke(FunctionName="slow", InvocationType="Event")
+    eventually(lambda: fresh.functions.get_function(FunctionName="slow"))
+    fresh.stop()
+    fresh.start()
+    for client in ("functions", "logs"):
+        fresh.__dict__.pop(client, None)
+    eventually(lambda: "Task timed out" in "\n".join(lines(fresh, "slow")))
