@@ -219,3 +219,10 @@ def test_settings_that_are_none_are_refused(tmp_path):
     (tmp_path / "bad.toml").write_text("kyes = []\n")
     done = serve(tmp_path, "--config", str(tmp_path / "bad.toml"))
     assert done.returncode != 0 and "kyes" in done.stderr
+
+
+@pytest.mark.parametrize("path", ["consumers", "dead-letters", "alarms/any/explain"])
+def test_own_operations_that_show_data_need_a_key(keyed, path):
+    status, _, body = keyed.http("GET", f"/_logboom/{path}")
+    assert status in (400, 401, 403), body
+    assert keyed.http("GET", "/_logboom/health")[0] == 200

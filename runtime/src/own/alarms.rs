@@ -1,21 +1,28 @@
 //! Owns `GET /_logboom/alarms/NAME/explain`: why an alarm is in its state, in sentences. Refuses to evaluate.
+//! Where access keys are configured, the request is signed like one of CloudWatch.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
+use wire::Service;
 
+use super::dead_letters::check_door;
 use crate::alarms::explain::explain;
 use crate::app::App;
 use crate::server::{Body, plain, respond};
 
-pub(super) async fn answer(app: &Arc<App>, method: &Method, path: &str) -> Response<Body> {
+pub(super) async fn answer(app: &Arc<App>, head: &Parts, path: &str) -> Response<Body> {
+    if let Err((status, reason)) = check_door(app, head, Service::CloudWatch, "DescribeAlarms") {
+        return plain(status, reason);
+    }
     let Some(name) = path.strip_suffix("/explain").and_then(unescape) else {
         let text = format!("logboom has no operation /_logboom/alarms/{path}; there is alarms/NAME/explain");
         return plain(StatusCode::NOT_FOUND, text);
     };
-    if method != Method::GET {
-        return plain(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not a method of explain"));
+    if head.method != Method::GET {
+        return plain(StatusCode::METHOD_NOT_ALLOWED, format!("{} is not a method of explain", head.method));
     }
     match explain(app, name.clone()).await {
         Ok(Some(text)) => respond(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from(text)),

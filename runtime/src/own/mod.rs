@@ -25,7 +25,7 @@ pub(crate) const PREFIX: &str = "/_logboom/";
 pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Response<Body> {
     let name = &head.uri.path()[PREFIX.len()..];
     if let Some(path) = name.strip_prefix("alarms/") {
-        return alarms::answer(app, &head.method, path).await;
+        return alarms::answer(app, head, path).await;
     }
     if let (&Method::GET, Some(digest)) = (&head.method, name.strip_prefix("code/")) {
         return code::read(app, digest);
