@@ -124,8 +124,10 @@ fn pure<'a>(
 pub(crate) struct Unhandled {
     /// Its index.
     pub(crate) index: usize,
-    /// Whether it is to be handed over again; otherwise it never will be.
+    /// Whether it is to be handed over again.
     pub(crate) again: bool,
+    /// Whether it killed the function, alone in its batch.
+    pub(crate) kills: bool,
     /// Why.
     pub(crate) reason: String,
 }
@@ -155,18 +157,21 @@ pub(crate) async fn deliver(
     };
     let done = bisect(events.len(), POISON_MAX, one).await;
     let mut handled = Handled::default();
-    let mut leave = |index, again, reason: String| handled.left.push(Unhandled { index, again, reason });
+    let mut leave = |index, again, kills, reason: String| {
+        handled.left.push(Unhandled { index, again, kills, reason });
+    };
     for (range, failed) in done.done {
         for index in failed {
-            leave(range.start + index as usize, true, "the function asks for it again".to_owned());
+            leave(range.start + index as usize, true, false, "the function asks for it again".to_owned());
         }
     }
     for poison in done.poison {
-        leave(poison.index, false, poison.error.to_string());
+        let kills = !matches!(poison.error, InvokeError::Handler { .. });
+        leave(poison.index, false, kills, poison.error.to_string());
     }
     if let Some((range, error)) = done.stopped {
         let again = error.may_retry();
-        range.for_each(|index| leave(index, again, error.to_string()));
+        range.for_each(|index| leave(index, again, false, error.to_string()));
         if let InvokeError::Handler { after_ms, .. } = error {
             handled.after_ms = u64::from(after_ms);
         }

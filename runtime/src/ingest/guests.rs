@@ -53,7 +53,9 @@ impl Batch<'_> {
 pub(crate) enum Fate {
     /// It is to be handed over again.
     Again,
-    /// It never will be: the function cannot handle it, or said so.
+    /// It kills the function, as far as can be told: worth a few more attempts.
+    Kills,
+    /// It never will be: the function said so.
     Never,
 }
 
@@ -128,7 +130,11 @@ pub(crate) async fn deliver(app: &Arc<App>, batch: &Batch<'_>) -> Delivered {
     let id_of = |range: Range<usize>| batch.delivery_id(range);
     let handled = events::deliver(app, &ready, &batch.origin(), &given, id_of).await;
     let left = handled.left.into_iter().map(|one| {
-        let fate = if one.again { Fate::Again } else { Fate::Never };
+        let fate = match (one.again, one.kills) {
+            (true, _) => Fate::Again,
+            (false, true) => Fate::Kills,
+            (false, false) => Fate::Never,
+        };
         Left { index: one.index, fate, reason: one.reason }
     });
     Delivered { left: left.collect(), after_ms: handled.after_ms }

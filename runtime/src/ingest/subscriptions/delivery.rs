@@ -13,6 +13,13 @@ const FIRST_PAUSE_MS: u64 = 1_000;
 /// ... up to this.
 const LONGEST_PAUSE_MS: u64 = 60_000;
 
+/// Attempts after which an event that kills the function is given up. A function that handled other events of
+/// the delivery works, so it is the event; ...
+const KILLS_MAX: u32 = 3;
+
+/// ... one that handled none may be broken and about to be mended (this is two minutes).
+const ALL_KILL_MAX: u32 = 8;
+
 /// Matching events that are being delivered.
 #[derive(Debug)]
 pub(super) struct Delivery {
@@ -22,6 +29,8 @@ pub(super) struct Delivery {
     pub(super) since_ms: i64,
     /// Attempts made.
     pub(super) attempts: u32,
+    /// Whether any of its events was handled.
+    works: bool,
     /// When the next attempt is due, epoch milliseconds.
     pub(super) due_ms: i64,
     /// What is still to be handed over, by stream.
@@ -56,13 +65,16 @@ impl Delivery {
             streams.entry(event.stream).or_default().push(event);
         }
         let parts = streams.into_iter().map(|(stream, events)| Part { stream, events }).collect();
-        Delivery { to, since_ms, attempts: 0, due_ms: since_ms, parts }
+        Delivery { to, since_ms, attempts: 0, works: false, due_ms: since_ms, parts }
     }
 
     /// Takes in what became of one attempt at every part, in their order. What is left for another attempt
     /// stays; what is never to be tried again is returned, by reason.
     pub(super) fn settle(&mut self, outcomes: Vec<Delivered>, now_ms: i64) -> Vec<GivenUp> {
         self.attempts += 1;
+        let handled = |(part, outcome): (&Part, &Delivered)| outcome.left.len() < part.events.len();
+        self.works |= self.parts.iter().zip(&outcomes).any(handled);
+        let kills_max = if self.works { KILLS_MAX } else { ALL_KILL_MAX };
         let asked_ms = outcomes.iter().map(|outcome| outcome.after_ms).max().unwrap_or(0);
         let mut given_up: Vec<GivenUp> = Vec::new();
         let parts = std::mem::take(&mut self.parts);
@@ -74,7 +86,8 @@ impl Delivery {
                 let Some(one) = left.next_if(|one| one.index == index) else { continue };
                 match one.fate {
                     Fate::Again => again.push(event),
-                    Fate::Never => bury(&mut given_up, stream, event, one.reason),
+                    Fate::Kills if self.attempts < kills_max => again.push(event),
+                    Fate::Kills | Fate::Never => bury(&mut given_up, stream, event, one.reason),
                 }
             }
             if !again.is_empty() {
@@ -162,6 +175,21 @@ mod tests {
         assert_eq!(delivery.due_ms, 32_000);
         let rest = delivery.give_up("too old");
         assert_eq!((rest.len(), seqs(&rest[0].events), delivery.parts.len()), (1, vec![0], 0));
+    }
+
+    #[test]
+    fn an_event_that_kills_is_given_up_sooner_when_others_do_not() {
+        let attempts = |others: usize| {
+            let mut delivery = Delivery::new((0..=others as u64).map(|seq| event(seq, 1)).collect(), 9, 0);
+            for attempt in 1.. {
+                let outcome = Delivered { left: vec![left(0, Fate::Kills, "trap")], after_ms: 0 };
+                if !delivery.settle(vec![outcome], 0).is_empty() {
+                    return attempt;
+                }
+            }
+            unreachable!()
+        };
+        assert_eq!((attempts(5), attempts(0)), (KILLS_MAX, ALL_KILL_MAX));
     }
 
     #[test]
