@@ -11,7 +11,7 @@ mod output;
 pub(crate) mod registry;
 mod run;
 mod services;
-pub(crate) mod state;
+mod state;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -142,6 +142,15 @@ impl From<MetaError> for NotReady {
 pub(crate) fn start(app: &Arc<App>) {
     app.outbox.connect_functions(Invoker::of(app));
     registry::start(app);
+}
+
+/// Removes what a function that is gone has kept.
+///
+/// # Errors
+/// Storage failures.
+pub(crate) fn remove_all(tx: &mut Tx<'_>, function: u64) -> Result<(), MetaError> {
+    state::remove_all(tx, function)?;
+    effects::remove_all(tx, function)
 }
 
 /// Writes a call of a function to be made later, durably.

@@ -1,5 +1,8 @@
 """The example guests in their places, end to end."""
 
+import threading
+import time
+
 import pytest
 
 from conftest import ACCOUNT, REGION, eventually
@@ -241,10 +244,13 @@ def test_the_wrong_kind_of_function_is_refused_at_the_door(server, name):
 
 def test_a_stop_lets_running_calls_finish(fresh):
     deploy(fresh, "slow", guest("hostile_guest"), Timeout=2, Environment={"Variables": {"behaviour": "sleep"}})
-    fresh.functions.invoke(FunctionName="slow", InvocationType="Event")
-    eventually(lambda: fresh.functions.get_function(FunctionName="slow"))
+    answers = []
+    call = threading.Thread(target=lambda: answers.append(fresh.functions.invoke(FunctionName="slow")))
+    call.start()
+    time.sleep(0.7)
     fresh.stop()
+    call.join()
+    assert "timed out after 2.00 seconds" in answers[0]["Payload"].read().decode()
     fresh.start()
-    for client in ("functions", "logs"):
-        fresh.__dict__.pop(client, None)
-    eventually(lambda: "Task timed out" in "\n".join(lines(fresh, "slow")))
+    fresh.__dict__.pop("logs", None)
+    assert [line.split()[0] for line in lines(fresh, "slow")] == ["START", "[ERROR]", "END", "REPORT"]

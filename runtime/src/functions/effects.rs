@@ -124,7 +124,7 @@ impl Rest {
     fn write(self, app: &App, tx: &mut Tx<'_>) -> Result<(), Uncommitted> {
         state::commit(tx, self.function, &self.state_reads, self.state_writes, self.now_ms)?;
         for datum in self.metrics {
-            measure(tx, &self.scope, datum, self.now_ms)?;
+            measure(tx, &self.scope, &datum, self.now_ms)?;
         }
         for publish in self.publishes {
             send(app, tx, (self.function, self.hop, self.now_ms), publish)?;
@@ -133,7 +133,7 @@ impl Rest {
     }
 }
 
-fn measure(tx: &mut Tx<'_>, scope: &Scope, datum: MetricDatum, now_ms: i64) -> Result<(), Uncommitted> {
+fn measure(tx: &mut Tx<'_>, scope: &Scope, datum: &MetricDatum, now_ms: i64) -> Result<(), Uncommitted> {
     let dimensions: Vec<Dimension> =
         datum.dimensions.iter().map(|one| Dimension::new(&one.key, &one.value)).collect();
     let refused = |fault: metrics::Fault| Uncommitted::Failed(fault.to_string());
@@ -222,6 +222,11 @@ fn send(
     let text = |value| MessageAttribute { data_type: "String".to_owned(), value };
     message.attributes = notification.attributes.into_iter().map(|one| (one.key, text(one.value))).collect();
     app.outbox.fan_out(tx, &topic, &message).map_err(|error| Uncommitted::Failed(error.to_string()))
+}
+
+/// Forgets the keys of a function that is gone.
+pub(super) fn remove_all(tx: &mut Tx<'_>, function: u64) -> Result<(), MetaError> {
+    tx.delete_span(&DEDUP, &Span::prefix(&Key::of(function))).map(drop)
 }
 
 /// Whether a key was not used in the last five minutes; from now on it was.

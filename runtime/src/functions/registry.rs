@@ -1,7 +1,9 @@
 //! Owns functions between upload and running: finding them, compiling in the background, the modules that are
 //! ready. Refuses to know what is asked of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use wasm::{FunctionRecord, Module, Records, State};
@@ -11,19 +13,25 @@ use crate::app::App;
 use crate::meta::{MetaError, Tx, every_function};
 use crate::records::Scope;
 
-/// The function of this name, compiled.
+/// How long a caller waits for a function that is still being compiled: small ones take less than a second.
+const PENDING_WAIT: Duration = Duration::from_secs(5);
+
+/// The function of this name, compiled. One that is still being compiled is waited for a little.
 ///
 /// # Errors
 /// See [`NotReady`].
 pub(crate) async fn ready(app: &Arc<App>, scope: &Scope, name: &str) -> Result<Ready, NotReady> {
     let found = app.meta.read(|tx| tx.function(&scope.account, &scope.region, name))?;
     let record = found.ok_or(NotReady::Missing)?;
-    match record.state {
-        State::Pending => return Err(NotReady::Pending),
+    let made = match record.state {
         State::Failed => return Err(NotReady::Failed(record.state_reason)),
-        State::Active => {}
-    }
-    let module = module(app, &record.digest).await.map_err(|error| match error {
+        State::Active => module(app, &record.digest).await,
+        State::Pending => match tokio::time::timeout(PENDING_WAIT, module(app, &record.digest)).await {
+            Ok(made) => made,
+            Err(_) => return Err(NotReady::Pending),
+        },
+    };
+    let module = made.map_err(|error| match error {
         Unloaded::Meta(error) => error.into(),
         Unloaded::Code(reason) => NotReady::Failed(reason),
     })?;
@@ -74,6 +82,7 @@ pub(crate) fn compile(app: &Arc<App>, scope: &Scope, record: &FunctionRecord) {
         if let Err(error) = settled {
             tracing::error!(function, name, %error, "a compiled function could not be written down");
         }
+        prune(&app);
         drop(busy);
     });
 }
@@ -172,12 +181,20 @@ pub(crate) fn start(app: &Arc<App>) {
     });
 }
 
-/// Forgets modules and places of functions that are gone.
+/// Forgets what is kept in memory of a function that is gone.
 pub(crate) fn forget(app: &App, record: &FunctionRecord) {
     lock(&app.functions.places).remove(&record.id);
     app.functions.ledger.forget(record.id);
-    let used = app.meta.read(|tx| every_function(tx)).unwrap_or_default();
-    if !used.iter().any(|(_, _, other)| other.digest == record.digest) {
-        lock(&app.functions.modules).remove(&record.digest);
-    }
+    prune(app);
+}
+
+/// Drops the modules that no function has any more.
+fn prune(app: &App) {
+    let Ok(every) = app.meta.read(|tx| every_function(tx)) else { return };
+    let used: BTreeSet<String> = every
+        .into_iter()
+        .flat_map(|(_, _, record)| [Some(record.digest), record.staged.map(|staged| staged.digest)])
+        .flatten()
+        .collect();
+    lock(&app.functions.modules).retain(|digest, _| used.contains(digest));
 }

@@ -15,7 +15,7 @@ const VALUES: Table<Value> = Table::new("function_state");
 const BYTES: Table<u64> = Table::new("function_state_bytes");
 
 /// Bytes of keys and values that one function may keep.
-pub(crate) const BYTES_MAX: u64 = 100 << 20;
+pub(super) const BYTES_MAX: u64 = 100 << 20;
 
 #[derive(Serialize, Deserialize)]
 struct Value {
@@ -39,7 +39,7 @@ impl Value {
 
 /// Why the state that a call left was not written.
 #[derive(Debug)]
-pub(crate) enum NotWritten {
+pub(super) enum NotWritten {
     /// Another call changed what this one had read.
     Conflict,
     /// There would be more than [`BYTES_MAX`].
@@ -58,7 +58,7 @@ impl From<MetaError> for NotWritten {
 ///
 /// # Errors
 /// Storage failures, as everywhere below.
-pub(crate) fn get(
+pub(super) fn get(
     tx: &Tx<'_>,
     function: u64,
     key: &str,
@@ -75,7 +75,7 @@ pub(crate) fn get(
 }
 
 /// Keys with a prefix, in order, after the given one.
-pub(crate) fn list(
+pub(super) fn list(
     tx: &Tx<'_>,
     function: u64,
     prefix: &str,
@@ -103,7 +103,7 @@ pub(crate) fn list(
 }
 
 /// Checks what a call has read and writes what it left.
-pub(crate) fn commit(
+pub(super) fn commit(
     tx: &mut Tx<'_>,
     function: u64,
     reads: &[StateRead],
@@ -140,7 +140,7 @@ pub(crate) fn commit(
 }
 
 /// Removes everything of a function that is gone.
-pub(crate) fn remove_all(tx: &mut Tx<'_>, function: u64) -> Result<(), MetaError> {
+pub(super) fn remove_all(tx: &mut Tx<'_>, function: u64) -> Result<(), MetaError> {
     tx.delete_span(&VALUES, &Span::prefix(&Key::of(function)))?;
     tx.delete(&BYTES, &Key::of(function))
 }

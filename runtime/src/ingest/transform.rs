@@ -166,7 +166,7 @@ async fn ask<M: AsRef<str>>(
         stored.push(*timestamp_ms, message);
     }
     if !sizes.is_empty() {
-        let checked = batch::check(now_ms, group.retention_days, sizes.into_iter());
+        let checked = batch::check(now_ms, group.retention_days, sizes);
         checked.map_err(|error| format!("what it made of the batch is refused: {error}"))?;
     }
     Ok(stored)

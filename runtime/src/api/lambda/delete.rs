@@ -10,7 +10,7 @@ use super::lookup;
 use crate::api::Caller;
 use crate::api::table::{Operation, operation};
 use crate::app::App;
-use crate::functions::{registry, state};
+use crate::functions::{self, registry};
 
 pub(super) const OPERATIONS: &[Operation] = &[operation!(Lambda::DeleteFunction => delete)];
 
@@ -31,7 +31,7 @@ async fn delete(
             let record = lookup::function(tx, &of, &name)?;
             let scope = of.scope();
             tx.delete_function(&scope.account, &scope.region, &name)?;
-            state::remove_all(tx, record.id)?;
+            functions::remove_all(tx, record.id)?;
             registry::forget_code(tx, &record.digest)?;
             if let Some(staged) = &record.staged {
                 registry::forget_code(tx, &staged.digest)?;

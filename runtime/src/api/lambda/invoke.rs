@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
-use wasm::{InvokeError, Role, Stdout};
+use wasm::{InvokeError, Role, State, Stdout};
 use wire::Fault;
 use wire::shape::lambda::{InvocationRequest, InvocationResponse};
 
@@ -57,6 +57,9 @@ async fn invoke(
             Ok(InvocationResponse { status_code: Some(202), ..InvocationResponse::default() })
         }
         _ => {
+            if record.state == State::Pending {
+                return Err(not_ready(caller, &name, &NotReady::Pending));
+            }
             let ready = registry::ready(app, &caller.scope(), &name).await;
             let ready = ready.map_err(|error| not_ready(caller, &name, &error))?;
             let tail = request.log_type.as_deref() == Some("Tail");

@@ -199,12 +199,17 @@ pub(super) fn unpack(zip_file: Option<&str>, handler: &str) -> Result<(Package, 
     }
 }
 
-/// Refuses grants that mean nothing.
+/// Refuses grants that mean nothing, or nothing yet.
 ///
 /// # Errors
 /// `InvalidParameterValueException`.
 pub(super) fn check_grants(record: &FunctionRecord) -> Result<(), Fault> {
-    attach::grants(record).map(drop).or_else(refuse)
+    let grants = attach::grants(record).or_else(refuse)?;
+    let unserved = [("logboom:allow-http", &grants.http), ("logboom:allow-secrets", &grants.secrets)];
+    match unserved.into_iter().find(|(_, granted)| !granted.is_empty()) {
+        None => Ok(()),
+        Some((grant, _)) => refuse(format!("{grant} is not served by Logboom yet: guests have no network.")),
+    }
 }
 
 #[cfg(test)]
