@@ -303,6 +303,7 @@ def test_history_goes_after_thirty_days_and_points_grow_coarser(virtual):
     data(virtual, 3, ago_s=90)
     data(virtual, 4, ago_s=30)
     put_alarm(virtual)
+    assert settled(virtual)
     virtual.cloudwatch.delete_alarms(AlarmNames=["alarm"])
 
     def points(period):
@@ -313,7 +314,7 @@ def test_history_goes_after_thirty_days_and_points_grow_coarser(virtual):
     assert points(60) == [3.0, 4.0]
     virtual.advance(16 * 86_400)
     assert (points(300), points(60)) == ([7.0], []), "minutes are joined into five after 15 days"
-    assert len(history(virtual)) == 2
+    assert len(history(virtual)) == 3, "created, evaluated, deleted"
     virtual.advance(15 * 86_400)
     assert history(virtual) == []
 

@@ -71,9 +71,11 @@ impl ClientError {
     }
 }
 
-/// One answer of the server: status and body.
+/// One answer of the server.
 struct Answer {
     status: u16,
+    /// Where Lambda says which error it is.
+    error_type: Option<String>,
     body: Bytes,
 }
 
@@ -221,8 +223,10 @@ impl Client {
             ))
         })?;
         let status = answer.status().as_u16();
+        let error_type = answer.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+        let error_type = error_type.map(str::to_owned);
         let body = answer.into_body().collect().await.map_err(|e| bad(&e))?.to_bytes();
-        Ok(Answer { status, body })
+        Ok(Answer { status, error_type, body })
     }
 }
 
@@ -239,7 +243,7 @@ fn parsed(answer: &Answer) -> Result<Value, ClientError> {
 fn refusal(answer: &Answer) -> ClientError {
     let value: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     let text = |keys: &[&str]| keys.iter().find_map(|k| value[*k].as_str()).unwrap_or_default().to_owned();
-    let mut code = text(&["__type", "Type", "code"]);
+    let mut code = answer.error_type.clone().unwrap_or_else(|| text(&["__type"]));
     if code.is_empty() {
         code = format!("HTTP {}", answer.status);
     }

@@ -31,8 +31,8 @@ const VARIABLES: &[(&str, &str, Kind)] = &[
 ];
 
 /// Variables that are ours but not settings of the server: the log filter, the client commands' endpoint,
-/// the tests' switch.
-const NOT_SETTINGS: &[&str] = &["LOG", "ENDPOINT", "LONG"];
+/// the tests' switches.
+const NOT_SETTINGS: &[&str] = &["LOG", "ENDPOINT", "LONG", "SEED", "BIN", "PYTHON"];
 
 /// Lays the `LOGBOOM_*` variables over `table`. `LOGBOOM_KEYS=id:secret[,id:secret...]` adds access keys.
 pub(super) fn lay_over(

@@ -211,11 +211,33 @@ async fn alarm(stage: &mut Stage, screen: &mut Screen, topic: &str) -> Result<()
     Ok(())
 }
 
-/// A message as a person would see it: its text where it is one of the human formats, else indented JSON.
+/// A message as a person would see it: the texts of a Slack message, or the `message` of our own format.
 fn readable(message: &str) -> String {
     let Ok(value) = serde_json::from_str::<Value>(message) else { return message.to_owned() };
-    match value["text"].as_str() {
-        Some(text) => text.to_owned(),
-        None => serde_json::to_string_pretty(&value).unwrap_or_else(|_| message.to_owned()),
+    if let Some(text) = value["message"].as_str() {
+        return text.to_owned();
+    }
+    let mut texts = Vec::new();
+    gather(&value["blocks"], &mut texts);
+    gather(&value["attachments"], &mut texts);
+    if texts.is_empty() {
+        texts.extend(value["text"].as_str());
+    }
+    texts.join("\n")
+}
+
+/// Every `text` inside, in order.
+fn gather<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| gather(item, texts)),
+        Value::Object(members) => {
+            for (name, member) in members {
+                match member {
+                    Value::String(text) if name == "text" => texts.push(text),
+                    other => gather(other, texts),
+                }
+            }
+        }
+        _ => {}
     }
 }
