@@ -1,5 +1,6 @@
 """The example guests in their places, end to end."""
 
+import json
 import threading
 import time
 
@@ -116,8 +117,11 @@ def test_poison_is_isolated_and_the_rest_passes(virtual):
     assert output.count("REPORT") >= 4, "the batch was halved until the event was alone"
     before = len(lines(virtual, "poisoned"))
     virtual.put("/app", "s", ["d"])
-    virtual.advance(1)
-    assert lines(virtual, "poisoned")[before].startswith("START"), "the subscription goes on"
+    virtual.advance(60)
+    assert lines(virtual, "poisoned")[before].startswith("START"), "the event is tried again, then set apart"
+    told = json.loads(virtual.http("GET", "/_logboom/consumers")[2])
+    assert [consumer["lag_events"] for consumer in told["consumers"]] == [0] * len(told["consumers"])
+    assert len(told["dead_letters"]) == 1, "and the subscription goes on"
 
 
 def test_latency_extractor_as_metric_value(virtual):
