@@ -115,6 +115,7 @@ def test_poison_is_isolated_and_the_rest_passes(virtual):
     output = "\n".join(lines(virtual, "poisoned"))
     assert "poisoned" in output
     assert output.count("REPORT") >= 4, "the batch was halved until the event was alone"
+    virtual.advance(10)
     before = len(lines(virtual, "poisoned"))
     virtual.put("/app", "s", ["d"])
     virtual.advance(60)
