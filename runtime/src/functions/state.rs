@@ -156,8 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn values_expire_and_a_stale_read_is_a_conflict() {
-        let meta = Meta::in_memory();
+    fn values_expire_and_a_stale_read_is_a_conflict_on_every_backend() {
+        let folder = tempfile::tempdir().unwrap();
+        for meta in [Meta::in_memory(), Meta::open(&folder.path().join("meta.redb")).unwrap()] {
+            values_expire_and_a_stale_read_is_a_conflict(&meta);
+        }
+    }
+
+    fn values_expire_and_a_stale_read_is_a_conflict(meta: &Meta) {
         let commit = |reads: &[(&str, u64)], writes: Vec<StateWrite>, now_ms| {
             let reads: Vec<StateRead> = reads
                 .iter()

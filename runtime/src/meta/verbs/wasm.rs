@@ -82,8 +82,14 @@ mod tests {
     use crate::meta::Meta;
 
     #[test]
-    fn functions_and_code_read_back_in_order() {
-        let meta = Meta::in_memory();
+    fn functions_and_code_read_back_in_order_on_every_backend() {
+        let folder = tempfile::tempdir().unwrap();
+        for meta in [Meta::in_memory(), Meta::open(&folder.path().join("meta.redb")).unwrap()] {
+            functions_and_code_read_back(&meta);
+        }
+    }
+
+    fn functions_and_code_read_back(meta: &Meta) {
         for (id, name) in [(1, "b"), (2, "a"), (3, "c")] {
             let record = FunctionRecord { id, name: name.to_owned(), ..FunctionRecord::default() };
             meta.change_blocking(move |tx| tx.put_function("1", "r", &record)).unwrap();
