@@ -278,3 +278,16 @@ def test_deployed_functions_survive_a_restart(fresh):
         got = fresh.functions.get_function_configuration(FunctionName="kept")
         assert got["State"] == "Active" and got["Environment"]["Variables"] == {"KEY": "b"}
         assert fresh.functions.invoke(FunctionName="kept", Payload=b"[1]")["Payload"].read() == b"[1]"
+
+
+def test_a_kill_while_code_is_compiled_loses_nothing(fresh):
+    deploy(fresh, "new", guest("hostile_guest"))
+    fresh.functions.update_function_code(FunctionName="new", ZipFile=guest("program-guest"))
+    deploy(fresh, "other", guest("redact"), wait=False)
+    fresh.kill()
+    fresh.start()
+    del fresh.__dict__["functions"]
+    for one, waiter in (("new", "function_updated_v2"), ("other", "function_active_v2")):
+        fresh.functions.get_waiter(waiter).wait(FunctionName=one, WaiterConfig={"Delay": 0.1})
+    path = fresh.functions.get_function(FunctionName="new")["Code"]["Location"].removeprefix(fresh.url)
+    assert fresh.http("GET", path)[2] == guest("program-guest")
