@@ -68,11 +68,6 @@ impl DataDir {
     pub(crate) fn signing_key(&self) -> PathBuf {
         self.root.join("sns-signing-key.pem")
     }
-
-    /// The folder of guests: uploaded code and compiled modules.
-    pub(crate) fn guests(&self) -> PathBuf {
-        self.root.join("guests")
-    }
 }
 
 fn make_private(root: &Path) -> std::io::Result<()> {

@@ -20,6 +20,7 @@ macro_rules! limits {
 
         impl $name {
             /// Name in the configuration, name at AWS ("" where AWS has none), default.
+            #[cfg_attr(not(test), expect(dead_code, reason = "the names are documentation; a test holds them unique"))]
             pub(crate) const TABLE: &[(&str, &str, u64)] = &[$((stringify!($field), $aws, $default),)*];
 
             fn set(&mut self, name: &str, value: u64) -> bool {

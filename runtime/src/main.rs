@@ -1,5 +1,4 @@
 //! Logboom: the composition root. Rooms meet here and nowhere else; start reading at `wiring.rs`.
-#![allow(dead_code)]
 
 mod alarms;
 mod api;

@@ -46,6 +46,7 @@ impl Drop for Busy {
 
 /// What a worker and those who nudge it share.
 struct Post {
+    #[cfg_attr(not(test), expect(dead_code, reason = "told in tests and in debuggers"))]
     name: &'static str,
     state: Mutex<State>,
     wake: Notify,
@@ -77,6 +78,7 @@ impl Worker {
     }
 
     /// The name it was registered under, for logs.
+    #[cfg(test)]
     pub(crate) fn name(&self) -> &'static str {
         self.post.name
     }

@@ -4,9 +4,6 @@
 use serde_json::{Map, Value, json};
 use wasm::{AlarmEvent, AlarmState};
 
-/// Who calls for an alarm, as resource policies name it.
-pub(crate) const PRINCIPAL: &str = "lambda.alarms.cloudwatch.amazonaws.com";
-
 /// The event in `payload`; `None` when it is not of an alarm.
 pub(crate) fn event(payload: &str, attempt: u32) -> Option<AlarmEvent> {
     let event: Value = serde_json::from_str(payload).ok()?;

@@ -12,6 +12,7 @@ mod conformance;
 mod error;
 mod ids;
 mod key;
+#[cfg(test)]
 mod memory;
 mod redb;
 mod table;

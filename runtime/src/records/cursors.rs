@@ -17,8 +17,3 @@ pub(crate) fn get(tx: &Tx<'_>, consumer: &str, shard: u32) -> Result<Option<u64>
 pub(crate) fn set(tx: &mut Tx<'_>, consumer: &str, shard: u32, next: u64) -> Result<(), MetaError> {
     tx.put(&CURSORS, &Key::of((consumer, u64::from(shard))), &next)
 }
-
-/// Forgets a consumer that is gone.
-pub(crate) fn remove(tx: &mut Tx<'_>, consumer: &str) -> Result<(), MetaError> {
-    tx.delete_span(&CURSORS, &Span::prefix(&Key::of(consumer))).map(drop)
-}

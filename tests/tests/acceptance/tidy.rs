@@ -66,15 +66,15 @@ fn ratchet() -> BTreeMap<(String, String), usize> {
 }
 
 /// Compares what is over a limit with the ratchet; gives complaints.
-fn judge(found: BTreeMap<(String, String), usize>, kind: &str) -> Vec<String> {
+fn judge(found: &BTreeMap<(String, String), usize>, kind: &str) -> Vec<String> {
     let allowed: BTreeMap<_, _> =
         ratchet().into_iter().filter(|((_, what), _)| (what == "file") == (kind == "file")).collect();
     let mut complaints = Vec::new();
-    for ((path, what), lines) in &found {
+    for ((path, what), lines) in found {
         match allowed.get(&(path.clone(), what.clone())) {
             Some(limit) if lines <= limit => {}
             Some(limit) => {
-                complaints.push(format!("{path} {what}: {lines} lines, the ratchet holds it at {limit}"))
+                complaints.push(format!("{path} {what}: {lines} lines, the ratchet holds it at {limit}"));
             }
             None => complaints.push(format!("{path} {what}: {lines} lines")),
         }
@@ -96,7 +96,7 @@ fn files_stay_readable() {
             found.insert((source.path.clone(), "file".to_owned()), lines);
         }
     }
-    let complaints = judge(found, "file");
+    let complaints = judge(&found, "file");
     assert!(complaints.is_empty(), "over {LINES_MAX} lines before the tests:\n{}", complaints.join("\n"));
 }
 
@@ -110,7 +110,7 @@ fn functions_stay_readable() {
             }
         }
     }
-    let complaints = judge(found, "function");
+    let complaints = judge(&found, "function");
     assert!(complaints.is_empty(), "over {FUNCTION_LINES_MAX} lines:\n{}", complaints.join("\n"));
 }
 

@@ -24,7 +24,6 @@ pub(super) struct Stage {
     pub(super) clock: Clock,
     pub(super) inbox: Inbox,
     pub(super) guests: PathBuf,
-    pub(super) data: PathBuf,
     server: Child,
 }
 
@@ -58,7 +57,7 @@ impl Stage {
             access_key: "demo".to_owned(),
             secret_key: "demo".to_owned(),
         };
-        Ok(Stage { client: Client::new(endpoint, clock.clone()), clock, inbox, guests, data, server })
+        Ok(Stage { client: Client::new(endpoint, clock.clone()), clock, inbox, guests, server })
     }
 
     /// The built module of a guest.
