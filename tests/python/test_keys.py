@@ -226,3 +226,9 @@ def test_own_operations_that_show_data_need_a_key(keyed, path):
     status, _, body = keyed.http("GET", f"/_logboom/{path}")
     assert status in (400, 401, 403), body
     assert keyed.http("GET", "/_logboom/health")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["clock", "reset"])
+def test_own_operations_that_change_the_server_need_a_key(keyed, path):
+    status, _, body = keyed.http("POST", f"/_logboom/{path}", b'{"advance_ms": 1}')
+    assert status == 403, body

@@ -89,7 +89,9 @@ fn functions(scope: &Scope<'_>, input: &Value) -> Vec<String> {
         Some((front, bare)) if !front.starts_with("arn:") => bare,
         _ => name,
     };
-    names.into_iter().map(|name| arn(scope, "lambda", "function:", bare(name))).collect()
+    // Every spelling of the one version there is needs the same: a denied name is denied with its suffix.
+    let names = names.into_iter().map(|name| name.strip_suffix(":$LATEST").unwrap_or(name));
+    names.map(|name| arn(scope, "lambda", "function:", bare(name))).collect()
 }
 
 #[cfg(test)]

@@ -54,7 +54,10 @@ impl<'a> Tx<'a> {
     ///
     /// # Errors
     /// Storage failures.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a verb of every transaction; the conformance suite holds it"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a verb of every transaction; the conformance suite holds it")
+    )]
     pub(crate) fn contains<V>(&self, table: &Table<V>, key: &Key) -> Result<bool, MetaError> {
         let written = self.own.get(table.name, key.bytes());
         let written = written.or_else(|| self.earlier?.get(table.name, key.bytes()));

@@ -14,7 +14,8 @@ use crate::app::App;
 use crate::server::{Body, plain, respond};
 
 pub(super) async fn answer(app: &Arc<App>, head: &Parts, path: &str) -> Response<Body> {
-    if let Err((status, reason)) = check_door(app, head, Service::CloudWatch, "DescribeAlarms") {
+    if let Err((status, reason)) = check_door(app, head, &Bytes::new(), Service::CloudWatch, "DescribeAlarms")
+    {
         return plain(status, reason);
     }
     let Some(name) = path.strip_suffix("/explain").and_then(unescape) else {

@@ -17,7 +17,7 @@ use crate::records::{deliveries, gaps};
 const DEAD_LETTERS: usize = 100;
 
 pub(super) fn read(app: &App, head: &Parts) -> Answer {
-    check_door(app, head, Service::Logs, "DescribeConsumers")?;
+    check_door(app, head, &bytes::Bytes::new(), Service::Logs, "DescribeConsumers")?;
     let end = app.store.durable_position().seq;
     let consumers = app.fan_out.consumers();
     let read = app.meta.read(|tx| -> Result<_, MetaError> {

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
+use wire::Service;
 
 use crate::app::App;
 use crate::server::{Body, plain, respond};
@@ -29,6 +30,12 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
     }
     if let (&Method::GET, Some(digest)) = (&head.method, name.strip_prefix("code/")) {
         return code::read(app, digest);
+    }
+    if head.method == Method::POST
+        && let Err((status, reason)) =
+            dead_letters::check_door(app, head, body, Service::Logs, "ChangeServer")
+    {
+        return plain(status, reason);
     }
     let answer = match (&head.method, name) {
         (&Method::GET, "health") => Ok(health::read(app)),

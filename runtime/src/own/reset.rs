@@ -29,6 +29,7 @@ pub(super) async fn run(app: &Arc<App>) -> Answer {
     let groups = emptied.await.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     let (store, deleted) = (Arc::clone(&app.store), groups.len());
     App::blocking(move || groups.iter().for_each(|group| store.delete_group(GroupId(group.id)))).await;
+    app.queries.clear();
     app.followers.wake();
     app.fan_out.definitions_changed();
     Ok(json!({ "deleted_log_groups": deleted }))

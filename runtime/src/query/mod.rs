@@ -186,8 +186,11 @@ impl Queries {
             let Ok(_turn) = turns.acquire().await else { return };
             if !session.cancelled.load(Ordering::Relaxed) {
                 lock(&session.state).0 = State::Running;
-                let ended = run::run(&app, &session).await;
-                session.end(ended, app.clock.now_ms());
+                let (held, shared) = (Arc::clone(&app), Arc::clone(&session));
+                // A task of its own, so that a panic in it ends the query and not its session's life.
+                let ended = tokio::spawn(async move { run::run(&held, &shared).await }).await;
+                session.end(ended.unwrap_or(State::Failed), app.clock.now_ms());
+                app.queries.evict(&session.id);
             }
         });
         Ok(id)
@@ -210,15 +213,30 @@ impl Queries {
         self.list(scope).iter().filter(|session| session.state().is_open()).count()
     }
 
+    /// Forgets every session.
+    pub(crate) fn clear(&self) {
+        lock(&self.sessions).clear();
+    }
+
+    /// Drops the oldest finished sessions, but `kept`, until the rows of all fit the bound.
+    fn evict(&self, kept: &str) {
+        let mut sessions = lock(&self.sessions);
+        let mut bytes: usize = sessions.iter().map(|session| session.row_bytes()).sum();
+        while bytes > ROW_BYTES_MAX {
+            let old = |session: &Arc<Session>| !session.state().is_open() && session.id != kept;
+            let Some(oldest) = sessions.iter().position(old) else { return };
+            bytes -= sessions.remove(oldest).map_or(0, |session| session.row_bytes());
+        }
+    }
+
     fn make_room(&self, now_ms: i64) -> Result<(), TooMany> {
         let mut sessions = lock(&self.sessions);
         sessions.retain(|session| session.state().is_open() || session.created_ms + KEPT_MS > now_ms);
-        let mut bytes: usize = sessions.iter().map(|session| session.row_bytes()).sum();
-        while sessions.len() >= SESSIONS_MAX || bytes > ROW_BYTES_MAX {
+        while sessions.len() >= SESSIONS_MAX {
             let Some(oldest) = sessions.iter().position(|session| !session.state().is_open()) else {
                 return Err(TooMany);
             };
-            bytes -= sessions.remove(oldest).map_or(0, |session| session.row_bytes());
+            sessions.remove(oldest);
         }
         Ok(())
     }

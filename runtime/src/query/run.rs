@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use insights::{Control, Execution, Order};
+use insights::{Control, Execution, Limits, Order};
 use store::{BlockHandle, GroupId, ReadError, Selection, StreamId};
 
 use super::block::Lent;
@@ -17,6 +17,8 @@ use crate::records::streams;
 
 /// AWS ends a query after 60 minutes.
 const RUN_US_MAX: u64 = 60 * 60 * 1_000_000;
+/// Bytes of rows that one thread of a query holds at most.
+const ROW_BYTES_MAX: usize = 128 << 20;
 /// Threads of one query at most.
 const THREADS_MAX: usize = 8;
 
@@ -124,7 +126,8 @@ struct Work<'a> {
 impl Work<'_> {
     /// One thread's share: block after block until there is none.
     fn part(&self) -> Result<Execution, Broken> {
-        let mut execution = Execution::new(&self.session.asked.query);
+        let limits = Limits { row_bytes: ROW_BYTES_MAX, ..Limits::default() };
+        let mut execution = Execution::with_limits(&self.session.asked.query, limits);
         let done = self.fill(&mut execution);
         if done.is_err() {
             self.broken.store(true, Ordering::Relaxed);

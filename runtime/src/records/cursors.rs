@@ -1,6 +1,6 @@
 //! Owns how far each consumer has read the log by position. Refuses to know what they do with it.
 
-use crate::meta::{Key, MetaError, Span, Table, Tx};
+use crate::meta::{Key, MetaError, Table, Tx};
 
 /// (consumer, shard) -> the first sequence number not read yet.
 const CURSORS: Table<u64> = Table::new("cursors");

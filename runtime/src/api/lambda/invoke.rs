@@ -34,6 +34,7 @@ async fn invoke(
     let name = lookup::name_in(caller, &request.function_name, request.qualifier.as_deref())?;
     let unserved = [
         ("DurableExecutionName", request.durable_execution_name.is_some()),
+        ("ClientContext", request.client_context.is_some()),
         ("TenantId", request.tenant_id.is_some()),
     ];
     if let Some((setting, _)) = unserved.iter().find(|(_, given)| *given) {

@@ -50,6 +50,7 @@ async fn filter(
         return Err(Fault::new("InvalidParameterException", text));
     }
     let pattern = parse(app, caller, request.filter_pattern.as_deref().unwrap_or(""))?;
+    lookup::refuse_unmask(request.unmask)?;
     let (name, identifier) = (request.log_group_name.as_deref(), request.log_group_identifier.as_deref());
     let scope = caller.scope();
     let (group, chosen) = app.meta.read(|tx| {

@@ -35,6 +35,7 @@ async fn get(
     caller: &Caller,
     request: GetLogEventsRequest,
 ) -> Result<GetLogEventsResponse, Fault> {
+    lookup::refuse_unmask(request.unmask)?;
     let (name, identifier) = (request.log_group_name.as_deref(), request.log_group_identifier.as_deref());
     let scope = caller.scope();
     let (group, stream) = app.meta.read(|tx| {

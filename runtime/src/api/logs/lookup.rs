@@ -58,6 +58,15 @@ pub(crate) fn name_in<'a>(scope: &Scope, identifier: &'a str) -> Result<&'a str,
     Ok(name.strip_suffix(":*").unwrap_or(name))
 }
 
+/// Refuses `unmask`, which would show what a data protection policy masks.
+pub(super) fn refuse_unmask(unmask: Option<bool>) -> Result<(), Fault> {
+    if unmask != Some(true) {
+        return Ok(());
+    }
+    let text = "unmask is not supported by Logboom: it masks nothing.";
+    Err(Fault::new("InvalidParameterException", text))
+}
+
 /// AWS's answer for a group that is not there.
 pub(crate) fn no_group() -> Fault {
     Fault::new("ResourceNotFoundException", "The specified log group does not exist.")

@@ -34,6 +34,8 @@ const GROUPS_MAX: usize = 50;
 const POLL_WAIT: Duration = Duration::from_millis(100);
 /// Rows of one page of results.
 const ROWS_MAX: usize = 10_000;
+/// Bytes of names and values in one page of results.
+const PAGE_BYTES_MAX: usize = 64 << 20;
 const LIST_MAX: usize = 1_000;
 
 async fn start(
@@ -144,12 +146,25 @@ async fn results(
         let limit = request.max_items.and_then(|items| usize::try_from(items).ok());
         let limit = limit.filter(|items| *items > 0).unwrap_or(ROWS_MAX).min(ROWS_MAX);
         let rows = &outcome.output.rows;
-        answer.results = Some(rows.iter().skip(from).take(limit).map(|row| shown(row)).collect());
-        let next = from.saturating_add(limit);
+        let page = page_of(rows, from, limit);
+        answer.results = Some(page.iter().map(|row| shown(row)).collect());
+        let next = from.saturating_add(page.len());
         answer.next_token = (next < rows.len()).then(|| page::token("GetQueryResults", next));
         answer.statistics = Some(statistics(&outcome.output, session.asked.groups.len()));
     }
     Ok(answer)
+}
+
+/// The rows of a page: `limit` at most, and no more than fit an answer; at least one where there is one.
+fn page_of(rows: &[Vec<(String, String)>], from: usize, limit: usize) -> &[Vec<(String, String)>] {
+    let rest = rows.get(from..).unwrap_or_default();
+    let mut bytes = 0;
+    let mut fits = |row: &Vec<(String, String)>| {
+        bytes += row.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        bytes <= PAGE_BYTES_MAX
+    };
+    let length = rest.iter().take(limit).take_while(|row| fits(row)).count();
+    &rest[..length.max(1).min(rest.len())]
 }
 
 fn shown(row: &[(String, String)]) -> Vec<ResultField> {

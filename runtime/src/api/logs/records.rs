@@ -34,10 +34,7 @@ async fn record(
     caller: &Caller,
     request: GetLogRecordRequest,
 ) -> Result<GetLogRecordResponse, Fault> {
-    if request.unmask == Some(true) {
-        let text = "unmask is not supported by Logboom: it masks nothing.";
-        return Err(Fault::new("InvalidParameterException", text));
-    }
+    lookup::refuse_unmask(request.unmask)?;
     let missing = || Fault::new("ResourceNotFoundException", "The specified log record does not exist.");
     let Some(pointer) = query::pointer(&request.log_record_pointer) else {
         return Err(Fault::new("InvalidParameterException", "The specified log record pointer is invalid."));
