@@ -232,7 +232,10 @@ fn apply(meta: &Meta, model: &mut BTreeMap<u64, u64>, steps: &[Step]) {
             match step {
                 Step::Put(key, value) => tx.put(&OTHER, &Key::of(key), &value)?,
                 Step::Delete(key) => tx.delete(&OTHER, &Key::of(key))?,
-                Step::Refused(_) => return Err(Refused::OnPurpose),
+                Step::Refused(key) => {
+                    tx.put(&OTHER, &Key::of(key), &u64::MAX)?;
+                    return Err(Refused::OnPurpose);
+                }
                 Step::DeleteSpan(low, high) => {
                     tx.delete_span(&OTHER, &Span::range(&Key::of(low), &Key::of(high)))?;
                 }
