@@ -5,6 +5,7 @@ use std::sync::Arc;
 use store::Store;
 
 use crate::alarms::Alarms;
+use crate::api::InFlight;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::functions::Functions;
@@ -39,6 +40,8 @@ pub(crate) struct App {
     pub(crate) config: Config,
     /// The access keys; none is open mode.
     pub(crate) keys: access::Keys,
+    /// Places for operations at work.
+    pub(crate) in_flight: InFlight,
     /// Numbers of the limits in force.
     pub(crate) limits: Limits,
 }

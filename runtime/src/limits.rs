@@ -41,8 +41,14 @@ limits! {
         request_bytes = 10 << 20, "";
         /// Bytes of a Lambda request body: a 50 MB archive in base64, and the rest of the request.
         lambda_request_bytes = 70 << 20, "Deployment package size (direct upload)";
-        /// Bytes of request bodies held at once, all connections together.
+        /// Bytes of request bodies held at once, all connections together, all services but Lambda.
         requests_in_flight_bytes = 512 << 20, "";
+        /// Bytes of Lambda request bodies held at once.
+        lambda_requests_in_flight_bytes = 280 << 20, "";
+        /// Operations at work at once, those included whose client has gone.
+        operations_in_flight = 1024, "";
+        /// FilterLogEvents at work at once whose pattern asks functions: each holds a thread while they run.
+        function_searches = 8, "";
         /// Connections served at once; more wait to be accepted.
         connections = 1024, "";
         /// Bytes that a response of FilterLogEvents or GetLogEvents may hold.

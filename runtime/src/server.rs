@@ -170,13 +170,16 @@ async fn answer(
     let path = head.uri.path();
     let body = match shared.bodies.read(path, incoming).await {
         Ok(body) => body,
-        Err(refused) => return api::refuse_body(app, &head, refused.status(), refused.to_string()),
+        Err(refused) => {
+            let told = (refused.status(), refused.code());
+            return api::refuse_body(app, &head, told, refused.to_string());
+        }
     };
     working.store(true, Ordering::Relaxed);
     let answer = if path.starts_with(own::PREFIX) {
         own::answer(app, &head, &body.bytes).await
     } else {
-        api::answer(app, peer, &head, body.bytes.clone()).await
+        api::answer(app, peer, &head, body.bytes, body.room).await
     };
     working.store(false, Ordering::Relaxed);
     answer

@@ -9,6 +9,7 @@ use store::{FsDisk, Store};
 use tokio::sync::watch;
 
 use crate::alarms;
+use crate::api::InFlight;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -48,6 +49,7 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
         functions,
         config,
         keys,
+        in_flight: InFlight::new(&limits.sizes),
         limits,
     }))
 }

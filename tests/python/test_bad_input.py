@@ -400,6 +400,35 @@ def test_slow_and_half_open_connections_hold_nobody_up(bad):
         sock.close()
 
 
+def test_large_bodies_that_do_not_come_hold_nobody_up(bad, name):
+    group = name("announced")
+    bad.put(group, "s", ["x"])
+    head = f"POST /2015-03-31/functions HTTP/1.1\r\nhost: 127.0.0.1:{bad.port}\r\n"
+    announced = f"{head}authorization: {signed('lambda')}\r\ncontent-length: {70 << 20}\r\n\r\n{{"
+    slow = [connect(bad) for _ in range(8)]
+    for sock in slow:
+        sock.sendall(announced.encode())
+    time.sleep(0.3)
+    began = time.monotonic()
+    bad.put(group, "s", ["while they are awaited"], create=False)
+    assert time.monotonic() - began < 4
+    # Those that found no room are told so, those that did and send nothing lose it.
+    with connect(bad) as small:
+        body = b'{"FunctionName":"f"}'
+        asked = f"{head}authorization: {signed('lambda')}\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
+        small.sendall(asked.encode() + body)
+        answer = answer_of(small)
+        assert b" 503 " in answer.split(b"\r\n")[0], answer
+        assert b"ServiceUnavailableException" in answer and b"limits.lambda_requests_in_flight_bytes" in answer
+    # The rest of what these announced is not waited for.
+    for sock in slow:
+        answer = answer_of(sock)
+        assert answer.split(b"\r\n")[0].split()[1] in (b"408", b"503"), answer
+        assert b"RequestTimeoutException" in answer or b"ServiceUnavailableException" in answer
+    assert time.monotonic() - began < 25
+    assert bad.http("GET", "/2015-03-31/functions/", None, {"authorization": signed("lambda")})[0] == 200
+
+
 def test_the_server_ends_although_clients_hold_connections(make_server):
     server = make_server()
     idle, half = connect(server), connect(server)

@@ -6,6 +6,7 @@
 
 mod call;
 pub(crate) mod cloudwatch;
+mod in_flight;
 mod lambda;
 pub(crate) mod logs;
 mod needs;
@@ -30,27 +31,31 @@ use crate::meta::MetaError;
 use crate::server::Body;
 
 pub(crate) use call::{Call, Caller};
+pub(crate) use in_flight::InFlight;
 pub(crate) use needs::needs;
 
 /// Answers a request for an AWS operation, whatever it is: every refusal is in the caller's protocol.
+/// `room` is what the body takes, held for as long as it is needed.
 pub(crate) async fn answer(
     app: &Arc<App>,
     peer: SocketAddr,
     head: &Parts,
     body: Bytes,
+    room: impl Send + 'static,
 ) -> hyper::Response<Body> {
     let request_id = app.clock.uuid();
-    into_hyper(perform(app, peer, request_id, into_wire(head, body)).await)
+    into_hyper(perform(app, peer, request_id, into_wire(head, body), room).await)
 }
 
 /// Answers a request whose body was not taken in.
 pub(crate) fn refuse_body(
     app: &App,
     head: &Parts,
-    status: StatusCode,
+    (status, code): (StatusCode, &str),
     reason: String,
 ) -> hyper::Response<Body> {
-    let fault = Fault::new("RequestEntityTooLargeException", reason).status(status.as_u16());
+    let fault = Fault::new(code, reason).status(status.as_u16());
+    let fault = if status.is_server_error() { fault.receiver() } else { fault };
     into_hyper(wire::refuse(&into_wire(head, Bytes::new()), &app.clock.uuid(), &fault))
 }
 
@@ -59,6 +64,7 @@ async fn perform(
     peer: SocketAddr,
     request_id: String,
     request: wire::Request,
+    room: impl Send + 'static,
 ) -> wire::Response {
     let target = match wire::identify(&request) {
         Ok(target) => target,
@@ -74,10 +80,19 @@ async fn perform(
         let fault = Fault::not_served(target.service, &target.operation);
         return wire::encode(&target, &caller.request_id, Err(fault));
     };
+    let place = match app.in_flight.operation().await {
+        Ok(place) => place,
+        Err(fault) => return wire::encode(&target, &caller.request_id, Err(fault)),
+    };
     let (caller, asked) = (Arc::new(caller), target.clone());
     let call = Call { target, request };
     let running = (operation.run)(Arc::clone(app), Arc::clone(&caller), call);
-    // A task of its own: it is finished when the client goes away, and a panic in it ends nothing else.
+    // A task of its own: it is finished when the client goes away, and a panic in it ends nothing else. What it
+    // takes is given back when it ends, not when the client goes.
+    let running = async move {
+        let _held = (place, room);
+        running.await
+    };
     tokio::spawn(running).await.unwrap_or_else(|error| {
         tracing::error!(operation = asked.operation, %error, "an operation panicked");
         let fault = Fault::internal("The operation failed inside Logboom; its log says more.");

@@ -1,18 +1,28 @@
 //! Owns how much of a request is taken in: per request, and all requests together. Refuses to know formats.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::{Body as _, Incoming};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::Sizes;
 
-/// How long a client may pause within a body.
-const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a body waits for room.
+const ROOM_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client may take before its body has to come at `BYTES_PER_SECOND_MIN`.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The least speed at which a body may come, `GRACE` aside: it holds its room for so long at most.
+const BYTES_PER_SECOND_MIN: u32 = 32 << 10;
+
+/// How long the rest of a refused body is read.
+const DROP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is read and dropped of a body that is too large, so that its sender is there to be told; one that
 /// sends more is cut off.
@@ -24,16 +34,21 @@ const UNIT_BYTES: u64 = 1 << 10;
 /// Paths of Lambda's rest-json begin with its API version, all others are `/` or `/service/...`.
 const LAMBDA_VERSIONS: &str = "/20";
 
+/// The room of all services but Lambda, and Lambda's: a few large archives must not hold up log events.
 pub(super) struct Bodies {
-    request_bytes: u64,
-    lambda_request_bytes: u64,
-    room: Semaphore,
+    request: Pool,
+    lambda: Pool,
+}
+
+struct Pool {
+    bytes_max: u64,
+    room: Arc<Semaphore>,
 }
 
 /// A whole body and the room it takes until dropped.
-pub(super) struct Taken<'a> {
+pub(super) struct Taken {
     pub(super) bytes: Bytes,
-    _room: SemaphorePermit<'a>,
+    pub(super) room: OwnedSemaphorePermit,
 }
 
 /// Why a body was not taken in.
@@ -41,6 +56,7 @@ pub(super) struct Taken<'a> {
 pub(super) enum Refused {
     TooLarge { bytes_max: u64 },
     TooSlow,
+    NoRoom { limit: &'static str },
     Broken,
 }
 
@@ -49,7 +65,18 @@ impl Refused {
         match self {
             Refused::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refused::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Refused::NoRoom { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Refused::Broken => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// AWS's error code.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Refused::TooLarge { .. } => "RequestEntityTooLargeException",
+            Refused::TooSlow => "RequestTimeoutException",
+            Refused::NoRoom { .. } => "ServiceUnavailableException",
+            Refused::Broken => "SerializationException",
         }
     }
 }
@@ -59,6 +86,9 @@ impl fmt::Display for Refused {
         match self {
             Refused::TooLarge { bytes_max } => write!(f, "the request body is larger than {bytes_max} bytes"),
             Refused::TooSlow => f.write_str("the request body did not arrive in time"),
+            Refused::NoRoom { limit } => {
+                write!(f, "too many request bodies are arriving: `limits.{limit}` is reached; try again")
+            }
             Refused::Broken => f.write_str("the request body could not be read"),
         }
     }
@@ -66,43 +96,74 @@ impl fmt::Display for Refused {
 
 impl Bodies {
     pub(super) fn new(sizes: &Sizes) -> Bodies {
-        let largest = sizes.request_bytes.max(sizes.lambda_request_bytes);
-        let units = sizes.requests_in_flight_bytes.max(largest).div_ceil(UNIT_BYTES);
-        let units = usize::try_from(units).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Bodies {
-            request_bytes: sizes.request_bytes,
-            lambda_request_bytes: sizes.lambda_request_bytes,
-            room: Semaphore::new(units),
+            request: Pool::new(sizes.request_bytes, sizes.requests_in_flight_bytes),
+            lambda: Pool::new(sizes.lambda_request_bytes, sizes.lambda_requests_in_flight_bytes),
         }
     }
 
-    pub(super) async fn read(&self, path: &str, mut incoming: Incoming) -> Result<Taken<'_>, Refused> {
-        let bytes_max =
-            if path.starts_with(LAMBDA_VERSIONS) { self.lambda_request_bytes } else { self.request_bytes };
+    pub(super) async fn read(&self, path: &str, incoming: Incoming) -> Result<Taken, Refused> {
+        if path.starts_with(LAMBDA_VERSIONS) {
+            self.lambda.read(incoming, "lambda_requests_in_flight_bytes").await
+        } else {
+            self.request.read(incoming, "requests_in_flight_bytes").await
+        }
+    }
+}
+
+impl Pool {
+    fn new(bytes_max: u64, in_flight: u64) -> Pool {
+        let units = in_flight.max(bytes_max).div_ceil(UNIT_BYTES);
+        let units = usize::try_from(units).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Pool { bytes_max, room: Arc::new(Semaphore::new(units)) }
+    }
+
+    async fn read(&self, mut incoming: Incoming, limit: &'static str) -> Result<Taken, Refused> {
+        let bytes_max = self.bytes_max;
         let announced = incoming.size_hint();
         if announced.lower() > bytes_max {
             drop_rest(incoming).await;
             return Err(Refused::TooLarge { bytes_max });
         }
         // Chunked bodies do not say how long they are: room is taken for the longest.
-        let room = announced.upper().unwrap_or(bytes_max).min(bytes_max).div_ceil(UNIT_BYTES);
-        let room = u32::try_from(room).unwrap_or(u32::MAX);
-        // The semaphore is never closed; were it, the body could not be taken.
-        let room = self.room.acquire_many(room).await.map_err(|_| Refused::Broken)?;
+        let longest = announced.upper().unwrap_or(bytes_max).min(bytes_max);
+        let Some(mut room) = self.room(longest, ROOM_TIMEOUT).await else {
+            drop_rest(incoming).await;
+            return Err(Refused::NoRoom { limit });
+        };
         let mut bytes = BytesMut::with_capacity(usize::try_from(announced.lower()).unwrap_or(0));
+        let mut late = std::pin::pin!(tokio::time::sleep(GRACE));
         loop {
-            let piece = tokio::time::timeout(PIECE_TIMEOUT, incoming.frame()).await;
-            let Some(frame) = piece.map_err(|_| Refused::TooSlow)? else { break };
+            let frame = tokio::select! {
+                frame = incoming.frame() => frame,
+                () = late.as_mut() => return Err(Refused::TooSlow),
+            };
+            let Some(frame) = frame else { break };
             let frame = frame.map_err(|_| Refused::Broken)?;
             if let Ok(data) = frame.into_data() {
                 if (bytes.len() + data.len()) as u64 > bytes_max {
+                    drop(room);
                     drop_rest(incoming).await;
                     return Err(Refused::TooLarge { bytes_max });
                 }
                 bytes.extend_from_slice(&data);
+                let earned = Duration::from_secs(data.len() as u64) / BYTES_PER_SECOND_MIN;
+                let deadline = late.deadline() + earned;
+                late.as_mut().reset(deadline);
             }
         }
-        Ok(Taken { bytes: bytes.freeze(), _room: room })
+        // What was taken for a body that turned out shorter.
+        let surplus = room.num_permits().saturating_sub(bytes.capacity().div_ceil(UNIT_BYTES as usize));
+        drop(room.split(surplus));
+        Ok(Taken { bytes: bytes.freeze(), room })
+    }
+
+    /// Room for so many bytes; `None` where none gets free in time.
+    async fn room(&self, bytes: u64, timeout: Duration) -> Option<OwnedSemaphorePermit> {
+        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(units);
+        // The semaphore is never closed.
+        tokio::time::timeout(timeout, room).await.ok()?.ok()
     }
 }
 
@@ -110,11 +171,44 @@ async fn drop_rest(mut incoming: Incoming) {
     if incoming.size_hint().lower() > DROPPED_BYTES_MAX {
         return;
     }
-    let mut dropped = 0;
-    while dropped <= DROPPED_BYTES_MAX {
-        match tokio::time::timeout(PIECE_TIMEOUT, incoming.frame()).await {
-            Ok(Some(Ok(frame))) => dropped += frame.data_ref().map_or(0, |data| data.len() as u64),
-            _ => return,
+    let dropping = async {
+        let mut dropped = 0;
+        while dropped <= DROPPED_BYTES_MAX {
+            match incoming.frame().await {
+                Some(Ok(frame)) => dropped += frame.data_ref().map_or(0, |data| data.len() as u64),
+                _ => return,
+            }
         }
+    };
+    // A sender that takes longer is cut off too.
+    let _ended = tokio::time::timeout(DROP_TIMEOUT, dropping).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn a_pool_that_is_full_is_waited_for_and_then_refused_and_the_other_is_not_touched() {
+        let sizes = Sizes {
+            request_bytes: 10 << 10,
+            requests_in_flight_bytes: 20 << 10,
+            lambda_request_bytes: 70 << 10,
+            lambda_requests_in_flight_bytes: 0,
+            ..Sizes::default()
+        };
+        let bodies = Bodies::new(&sizes);
+        let all = bodies.lambda.room(70 << 10, SOON).await.expect("one body always fits");
+        assert!(bodies.lambda.room(1, SOON).await.is_none());
+        assert!(bodies.lambda.room(0, SOON).await.is_some(), "no body needs no room");
+        let one = bodies.request.room(10 << 10, SOON).await.expect("Lambda's room is another");
+        let two = bodies.request.room(10 << 10, SOON).await.expect("two fit");
+        assert!(bodies.request.room(1, SOON).await.is_none());
+        drop((all, two));
+        assert!(bodies.request.room(10 << 10, SOON).await.is_some());
+        assert!(bodies.lambda.room(70 << 10, SOON).await.is_some());
+        drop(one);
     }
 }

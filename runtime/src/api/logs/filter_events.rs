@@ -63,7 +63,9 @@ async fn filter(
     let limit = request.limit.map_or(EVENTS_MAX, |limit| usize::try_from(limit).unwrap_or(EVENTS_MAX));
     let bounds = Bounds { events: limit, bytes: app.limits.sizes.events_response_bytes };
     let (shared, source, runtime) = (Arc::clone(app), caller.request_id.clone(), Handle::current());
+    let place = if pattern.guests().is_empty() { None } else { Some(app.in_flight.search().await?) };
     let found = App::blocking(move || {
+        let _held = place;
         if pattern.guests().is_empty() {
             return search(&shared.store, &scan, &pattern, bounds).map_err(failed);
         }
