@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deliver::outbox::InvokeRecord;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, RwLock, Semaphore};
 use wasm::{FunctionRecord, Host, HostOptions, Ledger, Module};
 
 use wire::Fault;
@@ -32,7 +32,7 @@ use invoker::Invoker;
 pub(crate) use output::PREFIX as OUTPUT_PREFIX;
 pub(crate) use run::{Answer, Cause, Ran, Work, run};
 
-/// Calls of one function that run at once; the rest waits.
+/// Calls of one function that run at once, if there are places for twice as many; the rest waits.
 const AT_ONCE_PER_FUNCTION: usize = 10;
 
 /// Deliveries in a row after which something is a loop.
@@ -47,9 +47,13 @@ pub(crate) struct Functions {
     /// By digest; made again after a start, at first use or in the background.
     modules: Mutex<HashMap<String, Arc<OnceCell<Module>>>>,
     /// By function id.
-    places: Mutex<HashMap<u64, Arc<Semaphore>>>,
+    places: Mutex<HashMap<u64, Arc<Place>>>,
+    /// Calls of one function that run at once, pure ones apart.
+    at_once: usize,
     /// Calls with effects that run at once: they may take minutes, so they never take the places of pure calls.
     effectful: Semaphore,
+    /// Pure calls that run at once. With `effectful` these are all the places of the host, so none waits there.
+    pure: Semaphore,
     /// One compilation at a time: it takes a core.
     compiling: Semaphore,
     streams: output::Streams,
@@ -72,16 +76,42 @@ impl Functions {
             host,
             modules: Mutex::default(),
             places: Mutex::default(),
+            at_once: at_once(running),
             effectful: Semaphore::new(running),
+            pure: Semaphore::new(running),
             compiling: Semaphore::new(1),
             streams: output::Streams::default(),
             ledger: Ledger::default(),
         })
     }
 
-    fn place(&self, function: u64) -> Arc<Semaphore> {
+    fn place(&self, function: u64) -> Arc<Place> {
         let mut places = lock(&self.places);
-        Arc::clone(places.entry(function).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE_PER_FUNCTION))))
+        Arc::clone(places.entry(function).or_insert_with(|| Arc::new(Place::of(self.at_once))))
+    }
+}
+
+/// Calls of one function that run at once: at most half of the places, so that none takes them all.
+fn at_once(running: usize) -> usize {
+    AT_ONCE_PER_FUNCTION.min(running / 2).max(1)
+}
+
+/// What the calls of one function share.
+struct Place {
+    effectful: Semaphore,
+    /// Apart, so that a call that stores events never waits for itself as their transformer.
+    pure: Semaphore,
+    /// Held alone by a call that appends log events and commits state: nothing may change that state between.
+    commits: RwLock<()>,
+}
+
+impl Place {
+    fn of(at_once: usize) -> Place {
+        Place {
+            effectful: Semaphore::new(at_once),
+            pure: Semaphore::new(at_once),
+            commits: RwLock::default(),
+        }
     }
 }
 
@@ -188,4 +218,14 @@ pub(crate) fn public_url(app: &App) -> String {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::at_once;
+
+    #[test]
+    fn no_function_takes_every_place() {
+        assert_eq!([1, 4, 8, 20, 64].map(at_once), [1, 2, 4, 10, 10]);
+    }
 }

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -245,6 +246,71 @@ def test_the_wrong_kind_of_function_is_refused_at_the_door(server, name):
         AlarmActions=[ARN + redact],
     )
     assert "exports filter" in message
+
+
+def test_a_function_is_not_asked_about_its_own_output(virtual):
+    one = "looper"
+    deploy(virtual, one, guest("hostile_guest"), Environment={"Variables": {"behaviour": "panic"}})
+    measure = {"metricName": "M", "metricNamespace": "N", "metricValue": "1"}
+    for function in ("looper", "other"):
+        virtual.logs.create_log_group(logGroupName=f"/aws/lambda/{function}")
+
+    def put(group, pattern, value):
+        virtual.logs.put_metric_filter(
+            logGroupName=f"/aws/lambda/{group}", filterName="f", filterPattern=pattern,
+            metricTransformations=[{**measure, "metricValue": value}],
+        )
+
+    for pattern, value in [(f"{{ wasm:{one} }}", "1"), ("", f"wasm:{one}")]:
+        assert "is a loop" in error("InvalidParameterException", put, one, pattern, value)
+    deploy(virtual, "other", guest("hostile_guest"), Environment={"Variables": {"behaviour": "panic"}})
+    message = error(
+        "InvalidParameterException", virtual.logs.put_subscription_filter, logGroupName=f"/aws/lambda/{one}",
+        filterName="f", filterPattern=f"{{ wasm:{one} }}", destinationArn=ARN + "other",
+    )
+    assert "is a loop" in message
+    # Round about, each writes a line about the other's: after a few rounds those are passed over.
+    put(one, "{ wasm:other }", "1")
+    put("other", f"{{ wasm:{one} }}", "1")
+    virtual.put(f"/aws/lambda/{one}", "s", ["the first"])
+    virtual.advance(1)
+    written = [len(lines(virtual, function)) for function in (one, "other")]
+    virtual.advance(60)
+    assert [len(lines(virtual, function)) for function in (one, "other")] == written
+    told = json.loads(virtual.http("GET", "/_logboom/consumers")[2])["consumers"]
+    assert any("a loop" in ((one["gaps"].get("last") or {}).get("reason") or "") for one in told), told
+
+
+def test_log_events_of_calls_that_share_state_are_written_once(make_server):
+    server = make_server("--clock", "virtual=1000")
+    server.sns.create_topic(Name="ops")
+    deploy(
+        server, "writer", guest("hostile_guest"), Environment={"Variables": {"behaviour": "effects"}},
+        Tags={
+            "logboom:allow-publish": "ops", "logboom:allow-metrics": "App/...", "logboom:allow-write": "/out",
+            "logboom:allow-state": "true",
+        },
+    )
+    server.logs.create_log_group(logGroupName="/out")
+    groups = [f"/app/{n}" for n in range(6)]
+    for group in groups:
+        server.logs.create_log_group(logGroupName=group)
+        server.logs.put_subscription_filter(
+            logGroupName=group, filterName="all", filterPattern="", destinationArn=ARN + "writer"
+        )
+    rounds = 8
+
+    def put(group):
+        for _ in range(rounds):
+            server.put(group, "s", ["an event"])
+
+    with ThreadPoolExecutor(len(groups)) as pool:
+        list(pool.map(put, groups))
+    server.advance(600)
+    # Events that come together are delivered together: there are as many lines as calls that ended well.
+    ended = [line for line in lines(server, "writer") if line.startswith("again ")]
+    failed = [line for line in lines(server, "writer") if line.startswith("[ERROR]")]
+    assert len(messages(server, "/out")) == len(ended) - len(failed) > len(groups)
 
 
 def test_a_stop_lets_running_calls_finish(fresh):

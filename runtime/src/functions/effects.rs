@@ -1,6 +1,5 @@
-//! Owns what becomes of the effects of a call that succeeded: log events first (they cannot be taken back, and
-//! the function that wrote them runs again if the rest fails), then metrics, messages and state in one
-//! change. Refuses to know whether the function was allowed to (`wasm` asked the grants).
+//! Owns what becomes of the effects of a call that succeeded: everything is checked, then log events are
+//! appended (they cannot be taken back), then metrics, messages and state go in one change. Refuses to know whether the function was allowed to (`wasm` asked the grants).
 
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use wasm::{
 };
 
 use super::state::{self, NotWritten};
-use super::{Cause, HOPS_MAX, Ready};
+use super::{Cause, HOPS_MAX, Place, Ready};
 use crate::app::App;
 use crate::ingest::accept::{AcceptError, Arrival, accept};
 use crate::meta::{Key, MetaError, Span, Table, Tx};
@@ -37,17 +36,22 @@ const DEDUP_SWEPT: usize = 100;
 pub(super) enum Uncommitted {
     /// Another call changed the state that this one had read: it has to run again.
     Conflict,
+    /// It would fail again, a sentence.
+    Refused(String),
     /// Anything else, a sentence.
     Failed(String),
 }
 
 impl From<Uncommitted> for InvokeError {
     fn from(error: Uncommitted) -> InvokeError {
+        let retry = !matches!(error, Uncommitted::Refused(_));
         let message = match error {
             Uncommitted::Conflict => "its state was changed by other calls again and again".to_owned(),
-            Uncommitted::Failed(reason) => format!("its effects could not be stored: {reason}"),
+            Uncommitted::Refused(reason) | Uncommitted::Failed(reason) => {
+                format!("its effects could not be stored: {reason}")
+            }
         };
-        InvokeError::Handler { message, retry: true, after_ms: 0 }
+        InvokeError::Handler { message, retry, after_ms: 0 }
     }
 }
 
@@ -61,19 +65,26 @@ impl From<NotWritten> for Uncommitted {
     fn from(error: NotWritten) -> Uncommitted {
         match error {
             NotWritten::Conflict => Uncommitted::Conflict,
-            NotWritten::Full => Uncommitted::Failed(format!("it keeps more than {} bytes", state::BYTES_MAX)),
+            NotWritten::Full => {
+                Uncommitted::Refused(format!("it keeps more than {} bytes", state::BYTES_MAX))
+            }
             NotWritten::Meta(error) => error.into(),
         }
     }
 }
 
-/// Makes the effects of a call durable.
+/// Makes the effects of a call durable: check, append, change. Everything that can be known to fail fails the
+/// check, before the first log event is written, and no other call of the function commits state between the
+/// check and the change. What remains are a crash and a failure of storage or of a transformer after the first
+/// append, and a topic that goes or an outbox that fills after the check: then the function runs again with the
+/// same delivery id and its log events are written again. Per delivery id they are written at least once.
 ///
 /// # Errors
-/// See [`Uncommitted`]; log events may have been written then.
+/// See [`Uncommitted`]; log events may have been written then, but not on [`Uncommitted::Conflict`].
 pub(super) async fn commit(
     app: &Arc<App>,
     ready: &Ready,
+    place: &Place,
     cause: &Cause,
     effects: Effects,
 ) -> Result<(), Uncommitted> {
@@ -84,10 +95,7 @@ pub(super) async fn commit(
     let hop = cause.hop.saturating_add(1);
     if hop > HOPS_MAX && !(writes.is_empty() && publishes.is_empty()) {
         let reason = format!("what caused this call came through {HOPS_MAX} deliveries in a row: a loop");
-        return Err(Uncommitted::Failed(reason));
-    }
-    for write in writes {
-        store(app, &ready.scope, hop, write).await?;
+        return Err(Uncommitted::Refused(reason));
     }
     let rest = Rest {
         scope: ready.scope.clone(),
@@ -99,6 +107,17 @@ pub(super) async fn commit(
         state_reads,
         state_writes,
     };
+    // Commits that append nothing need not wait for each other: the change itself finds their conflicts.
+    let (_alone, _among);
+    if writes.is_empty() {
+        _among = place.commits.read().await;
+    } else {
+        _alone = place.commits.write().await;
+        app.meta.read(|tx| rest.check(app, tx, &writes))?;
+    }
+    for write in writes {
+        store(app, &ready.scope, hop, write).await?;
+    }
     let nudged = !rest.publishes.is_empty();
     let shared = Arc::clone(app);
     app.meta.change(move |tx| rest.write(&shared, tx)).await?;
@@ -121,6 +140,26 @@ struct Rest {
 }
 
 impl Rest {
+    /// Whether [`Rest::write`] and the appends would succeed now.
+    fn check(&self, app: &App, tx: &mut Tx<'_>, writes: &[SinkWrite]) -> Result<(), Uncommitted> {
+        state::check(tx, self.function, &self.state_reads, &self.state_writes, self.now_ms)?;
+        for write in writes {
+            if groups::find(tx, &self.scope, &write.log_group)?.is_none() {
+                return Err(no_group(&write.log_group));
+            }
+        }
+        for datum in &self.metrics {
+            measured(datum, self.now_ms)?;
+        }
+        for publish in &self.publishes {
+            if tx.topic_by_arn(&publish.topic_arn)?.is_none() {
+                return Err(no_topic(&publish.topic_arn));
+            }
+            app.outbox.check_room(tx).map_err(|error| Uncommitted::Failed(error.to_string()))?;
+        }
+        Ok(())
+    }
+
     fn write(self, app: &App, tx: &mut Tx<'_>) -> Result<(), Uncommitted> {
         state::commit(tx, self.function, &self.state_reads, self.state_writes, self.now_ms)?;
         for datum in self.metrics {
@@ -133,17 +172,29 @@ impl Rest {
     }
 }
 
+fn no_group(name: &str) -> Uncommitted {
+    Uncommitted::Failed(format!("the log group {name} does not exist"))
+}
+
+fn no_topic(arn: &str) -> Uncommitted {
+    Uncommitted::Refused(format!("there is no topic {arn}"))
+}
+
 fn measure(tx: &mut Tx<'_>, scope: &Scope, datum: &MetricDatum, now_ms: i64) -> Result<(), Uncommitted> {
+    let datum = measured(datum, now_ms)?;
+    let series = tx.series_for(&scope.into(), &datum.metric, now_ms)?;
+    Ok(tx.merge_point(series.id, datum.key(now_ms), &Point::of(datum.values))?)
+}
+
+fn measured(datum: &MetricDatum, now_ms: i64) -> Result<Datum, Uncommitted> {
     let dimensions: Vec<Dimension> =
         datum.dimensions.iter().map(|one| Dimension::new(&one.key, &one.value)).collect();
-    let refused = |fault: metrics::Fault| Uncommitted::Failed(fault.to_string());
+    let refused = |fault: metrics::Fault| Uncommitted::Refused(fault.to_string());
     let metric = Metric::new(&datum.namespace, &datum.name, &dimensions, "").map_err(refused)?;
     let unit = Unit::parse(datum.unit.name(), "unit").map_err(refused)?;
     let timestamp_ms = datum.timestamp.unwrap_or(now_ms);
     let values = Distribution::value(datum.value);
-    let datum = Datum { metric, timestamp_ms, tier: Tier::Minute, unit, values };
-    let series = tx.series_for(&scope.into(), &datum.metric, now_ms)?;
-    Ok(tx.merge_point(series.id, datum.key(now_ms), &Point::of(datum.values))?)
+    Ok(Datum { metric, timestamp_ms, tier: Tier::Minute, unit, values })
 }
 
 /// Stores events a guest wrote; the stream is made if it is missing.
@@ -163,7 +214,7 @@ async fn store(app: &Arc<App>, scope: &Scope, hop: u8, write: SinkWrite) -> Resu
         })
         .await?;
     let Some((group, stream)) = found else {
-        return Err(Uncommitted::Failed(format!("the log group {log_group} does not exist")));
+        return Err(no_group(&log_group));
     };
     events.sort_by_key(|event| event.timestamp);
     let events: Vec<(i64, String)> =
@@ -214,7 +265,7 @@ fn send(
         return Ok(());
     }
     let Some(topic) = tx.topic_by_arn(&topic_arn)? else {
-        return Err(Uncommitted::Failed(format!("there is no topic {topic_arn}")));
+        return Err(no_topic(&topic_arn));
     };
     let mut message = Message::plain(&message_id, &topic_arn, &notification.message, now_ms);
     message.subject = notification.subject;
@@ -247,4 +298,18 @@ fn first_use(tx: &mut Tx<'_>, function: u64, key: &str, now_ms: i64) -> Result<b
     old.iter().try_for_each(|key| tx.delete(&DEDUP, key))?;
     tx.put(&DEDUP, &row, &now_ms)?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_fail_again_is_not_retried() {
+        let retried = |error: Uncommitted| InvokeError::from(error).may_retry();
+        assert!(!retried(NotWritten::Full.into()));
+        assert!(!retried(no_topic("arn:aws:sns:us-east-1:000000000000:gone")));
+        assert!(retried(NotWritten::Conflict.into()));
+        assert!(retried(no_group("/gone")), "the function is told when it runs again");
+    }
 }

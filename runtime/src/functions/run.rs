@@ -2,8 +2,10 @@
 //! what becomes of its effects. Refuses to know worlds (`wasm`) and who calls.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::SemaphorePermit;
 use wasm::{
     AlarmEvent, BatchContext, Call, Extracted, InvokeError, Invoked, LogEvent, Outcome, PackedBatch, Role,
     Stdout, Verdict, end_line, report_line, start_line,
@@ -11,7 +13,7 @@ use wasm::{
 
 use super::effects::{self, Uncommitted};
 use super::services::ForGuest;
-use super::{PURE_TIMEOUT_MS, Ready, attach, output};
+use super::{Functions, PURE_TIMEOUT_MS, Place, Ready, attach, output};
 use crate::app::App;
 
 /// How often a call is run again because another one changed the state it had read.
@@ -81,10 +83,11 @@ pub(crate) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
     let _busy = app.clock.busy();
     let functions = &app.functions;
     let pure = work.is_pure();
-    // Neither semaphore is ever closed; without a permit the call would only run unqueued.
     let place = functions.place(ready.record.id);
-    let _place = if pure { None } else { place.acquire().await.ok() };
-    let _turn = if pure { None } else { functions.effectful.acquire().await.ok() };
+    let _turn = match turn(functions, &place, pure, timeout_ms(ready, pure)).await {
+        Ok(turn) => turn,
+        Err(error) => return Ran { result: Err(error), lines: Vec::new() },
+    };
     let grants = match attach::grants(&ready.record) {
         Ok(grants) => Arc::new(grants),
         Err(reason) => return Ran { result: Err(InvokeError::Refused(reason)), lines: Vec::new() },
@@ -96,7 +99,7 @@ pub(crate) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
         let started_ms = app.clock.now_ms();
         let mut invoked = Box::pin(invoke(app, ready, &call, &work)).await;
         if invoked.result.is_ok() && !pure {
-            match effects::commit(app, ready, cause, std::mem::take(&mut invoked.effects)).await {
+            match effects::commit(app, ready, &place, cause, std::mem::take(&mut invoked.effects)).await {
                 Ok(()) => {}
                 Err(Uncommitted::Conflict) if conflicts < CONFLICTS_MAX => {
                     conflicts += 1;
@@ -118,9 +121,32 @@ pub(crate) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
     }
 }
 
+/// Waits for a place of the function, then for one among all calls; neither semaphore is ever closed. Requests
+/// and readers wait for pure calls, so those give up after the time they may take.
+async fn turn<'a>(
+    functions: &'a Functions,
+    place: &'a Place,
+    pure: bool,
+    timeout_ms: u64,
+) -> Result<[Option<SemaphorePermit<'a>>; 2], InvokeError> {
+    if !pure {
+        return Ok([place.effectful.acquire().await.ok(), functions.effectful.acquire().await.ok()]);
+    }
+    let both = async { [place.pure.acquire().await.ok(), functions.pure.acquire().await.ok()] };
+    // In real time on every clock: what is waited for is work.
+    tokio::time::timeout(Duration::from_millis(timeout_ms), both).await.map_err(|_| {
+        let message = format!("too many calls run: there was no place for this one in {timeout_ms} ms");
+        InvokeError::Handler { message, retry: true, after_ms: 0 }
+    })
+}
+
+fn timeout_ms(ready: &Ready, pure: bool) -> u64 {
+    let timeout_ms = u64::from(ready.record.timeout_s) * 1_000;
+    if pure { timeout_ms.min(PURE_TIMEOUT_MS) } else { timeout_ms }
+}
+
 fn call(ready: &Ready, cause: &Cause, pure: bool, grants: Arc<wasm::Grants>, guest: Arc<ForGuest>) -> Call {
     let record = &ready.record;
-    let timeout_ms = u64::from(record.timeout_s) * 1_000;
     Call {
         request_id: cause.request_id.clone(),
         delivery_id: cause.delivery_id.clone(),
@@ -128,7 +154,7 @@ fn call(ready: &Ready, cause: &Cause, pure: bool, grants: Arc<wasm::Grants>, gue
         version: record.version.clone(),
         account: ready.scope.account.clone(),
         region: ready.scope.region.clone(),
-        timeout_ms: if pure { timeout_ms.min(PURE_TIMEOUT_MS) } else { timeout_ms },
+        timeout_ms: timeout_ms(ready, pure),
         memory_bytes: (record.memory_mb as usize) << 20,
         config: Arc::new(record.environment.clone()),
         grants,
@@ -209,4 +235,26 @@ fn error_line(request_id: &str, error: &InvokeError) -> String {
         line.push_str(backtrace);
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[tokio::test]
+    async fn a_pure_call_waits_for_a_place_only_so_long() {
+        let functions = Functions::new(&Clock::standing_at(0, 0)).unwrap();
+        let place = functions.place(1);
+        let mut taken = Vec::new();
+        for _ in 0..functions.at_once {
+            taken.push(turn(&functions, &place, true, 1_000).await.unwrap());
+        }
+        let late = turn(&functions, &place, true, 20).await.unwrap_err();
+        assert!(late.may_retry() && late.to_string().contains("no place"), "{late}");
+        turn(&functions, &place, false, 0).await.unwrap();
+        turn(&functions, &functions.place(2), true, 1_000).await.unwrap();
+        taken.pop();
+        turn(&functions, &place, true, 1_000).await.unwrap();
+    }
 }

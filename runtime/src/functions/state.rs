@@ -102,7 +102,35 @@ pub(super) fn list(
     Ok(keys)
 }
 
-/// Checks what a call has read and writes what it left.
+/// Checks what a call has read and whether there is room for what it left; says how many bytes there are then.
+pub(super) fn check(
+    tx: &Tx<'_>,
+    function: u64,
+    reads: &[StateRead],
+    writes: &[StateWrite],
+    now_ms: i64,
+) -> Result<u64, NotWritten> {
+    for StateRead { key, version } in reads {
+        if get(tx, function, key, now_ms)?.map_or(0, |entry| entry.version) != *version {
+            return Err(NotWritten::Conflict);
+        }
+    }
+    let mut bytes = tx.get(&BYTES, &Key::of(function))?.unwrap_or(0);
+    for StateWrite { key, op } in writes {
+        let before = tx.get(&VALUES, &Key::of((function, key)))?.map_or(0, |value| value.bytes(key));
+        bytes = bytes.saturating_sub(before);
+        if let StateOp::Put { value, .. } = op {
+            // As `Value::bytes` counts it.
+            bytes += (key.len() + value.len().div_ceil(3) * 3) as u64;
+        }
+    }
+    if bytes > BYTES_MAX && !writes.is_empty() {
+        return Err(NotWritten::Full);
+    }
+    Ok(bytes)
+}
+
+/// Checks as [`check`] does and writes what the call left.
 pub(super) fn commit(
     tx: &mut Tx<'_>,
     function: u64,
@@ -110,31 +138,20 @@ pub(super) fn commit(
     writes: Vec<StateWrite>,
     now_ms: i64,
 ) -> Result<(), NotWritten> {
-    for StateRead { key, version } in reads {
-        if get(tx, function, key, now_ms)?.map_or(0, |entry| entry.version) != *version {
-            return Err(NotWritten::Conflict);
-        }
-    }
+    let bytes = check(tx, function, reads, &writes, now_ms)?;
     if writes.is_empty() {
         return Ok(());
     }
-    let mut bytes = tx.get(&BYTES, &Key::of(function))?.unwrap_or(0);
     for StateWrite { key, op } in writes {
         let row = Key::of((function, &key));
-        let before = tx.get(&VALUES, &row)?.map_or(0, |value| value.bytes(&key));
-        bytes = bytes.saturating_sub(before);
         match op {
             StateOp::Put { value, version, ttl_seconds } => {
                 let expires_ms = ttl_seconds.map(|seconds| now_ms.saturating_add(i64::from(seconds) * 1_000));
                 let value = Value { value: BASE64_STANDARD.encode(value), version, expires_ms };
-                bytes += value.bytes(&key);
                 tx.put(&VALUES, &row, &value)?;
             }
             StateOp::Delete => tx.delete(&VALUES, &row)?,
         }
-    }
-    if bytes > BYTES_MAX {
-        return Err(NotWritten::Full);
     }
     Ok(tx.put(&BYTES, &Key::of(function), &bytes)?)
 }
@@ -153,6 +170,10 @@ mod tests {
     fn write(key: &str, value: &str, version: u64, ttl_seconds: Option<u32>) -> StateWrite {
         let op = StateOp::Put { value: value.as_bytes().to_vec(), version, ttl_seconds };
         StateWrite { key: key.to_owned(), op }
+    }
+
+    fn get_bytes(tx: &Tx<'_>, function: u64) -> Result<u64, MetaError> {
+        Ok(tx.get(&BYTES, &Key::of(function))?.unwrap_or(0))
     }
 
     #[test]
@@ -185,6 +206,16 @@ mod tests {
         let big = "x".repeat(40 << 20);
         let full = (0..3).map(|n| write(&n.to_string(), &big, 1, None)).collect();
         assert!(matches!(commit(&[], full, 0), Err(NotWritten::Full)));
+        let kept = meta.read(|tx| get_bytes(tx, 7)).unwrap();
+        let asked = |writes: &[StateWrite]| meta.read(|tx| check(tx, 7, &[], writes, 4_000));
+        assert_eq!(asked(&[]).unwrap(), kept, "a check changes nothing");
+        let added = asked(&[write("c", "four", 1, None)]).unwrap();
+        commit(&[], vec![write("c", "four", 1, None)], 4_000).unwrap();
+        assert_eq!(meta.read(|tx| get_bytes(tx, 7)).unwrap(), added);
+        let gone = || vec![StateWrite { key: "c".to_owned(), op: StateOp::Delete }];
+        assert_eq!(asked(&gone()).unwrap(), kept, "it counts as what is written does");
+        commit(&[], gone(), 4_000).unwrap();
+        assert_eq!(meta.read(|tx| get_bytes(tx, 7)).unwrap(), kept);
         meta.change_blocking(|tx| remove_all(tx, 7)).unwrap();
         assert_eq!(value("a", 0), None);
     }

@@ -23,6 +23,7 @@ use super::matching::{in_parts, matching};
 use super::{guests, reading};
 use crate::app::App;
 use crate::clock::Worker;
+use crate::functions::HOPS_MAX;
 use crate::meta::{Key, MetaError, Span, Table, Tx};
 use crate::records::{cursors, gaps};
 
@@ -183,7 +184,9 @@ impl Reader {
         }
         let mut taken = Vec::new();
         for filter in self.filters.all() {
-            let mine: Vec<&Event> = events.iter().filter(|event| filter.reads(event)).collect();
+            let (mine, looping) = filter.share(&events);
+            let reason = format!("they come from {HOPS_MAX} deliveries in a row: a loop");
+            self.note_gap(filter, &looping, reason, now_ms).await;
             // One function must not hold up the rest: what it does not answer for is a gap.
             match self.ask(filter, &mine).await {
                 Ok((found, missed, reason)) => {

@@ -107,7 +107,11 @@ impl Outbox {
         Ok(tx.outbox_put(&record)?)
     }
 
-    fn check_room(&self, tx: &Tx<'_>) -> Result<(), Refused> {
+    /// Whether there is room for one more message.
+    ///
+    /// # Errors
+    /// `Throttled` when the outbox is full, metadata failures.
+    pub(crate) fn check_room(&self, tx: &Tx<'_>) -> Result<(), Refused> {
         if tx.outbox_len()? < self.limits.outbox_records_max {
             return Ok(());
         }

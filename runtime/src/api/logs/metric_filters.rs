@@ -19,6 +19,7 @@ use super::lookup;
 use crate::api::table::{Operation, operation};
 use crate::api::{Caller, page};
 use crate::app::App;
+use crate::functions::OUTPUT_PREFIX;
 use crate::ingest::guests::{self, Batch, Purpose, Unusable};
 use crate::ingest::matching::matching;
 use crate::limits::Quotas;
@@ -59,6 +60,20 @@ pub(super) fn check_guests<'a>(
             Unusable::Missing => refusal(format!("wasm:{name} cannot be used: there is no function {name}.")),
             Unusable::Unfit(reason) => refusal(format!("wasm:{name} cannot be used: {reason}.")),
         })?;
+    }
+    Ok(())
+}
+
+/// Refuses a function that would be asked about the lines it writes itself.
+pub(super) fn refuse_own_output<'a>(
+    group: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<(), Fault> {
+    let Some(writer) = group.strip_prefix(OUTPUT_PREFIX) else { return Ok(()) };
+    if names.into_iter().any(|name| name == writer) {
+        return Err(refusal(format!(
+            "The function {writer} writes to {group}: asking it about its own output is a loop."
+        )));
     }
     Ok(())
 }
@@ -123,6 +138,8 @@ async fn put(app: &Arc<App>, caller: &Caller, request: PutMetricFilterRequest) -
     let (pattern, value) = check_transformation(&pattern, &wanted)?;
     check_guests(app, caller, pattern.guests().iter().map(String::as_str), Purpose::Filter)?;
     check_guests(app, caller, value.guest(), Purpose::Extractor)?;
+    let asked = pattern.guests().iter().map(String::as_str).chain(value.guest());
+    refuse_own_output(&request.log_group_name, asked)?;
     warn(&pattern, &request.log_group_name, &request.filter_name);
     let (scope, now_ms, quotas) = (caller.scope(), app.clock.now_ms(), app.limits.quotas.clone());
     // Events stored from here on are the filter's.

@@ -11,10 +11,13 @@ use wire::shape::logs::{
 };
 
 use super::lookup;
-use super::metric_filters::{check_guests, check_regexes, limit_exceeded, parse, refuse_unserved, warn};
+use super::metric_filters::{
+    check_guests, check_regexes, limit_exceeded, parse, refuse_own_output, refuse_unserved, warn,
+};
 use crate::api::table::{Operation, operation};
 use crate::api::{Caller, page};
 use crate::app::App;
+use crate::functions::OUTPUT_PREFIX;
 use crate::ingest::guests::{self, Purpose, Unusable};
 use crate::records::filters::{self, SUBSCRIPTION_FILTERS};
 use crate::records::revisions::Revision;
@@ -28,9 +31,6 @@ pub(super) const OPERATIONS: &[Operation] = &[
 
 /// Filters on a page when the request does not say.
 const PAGE: usize = 50;
-
-/// Where the output of functions goes; subscribing a function to its own would be a loop.
-const OUTPUT_PREFIX: &str = "/aws/lambda/";
 
 fn refusal(text: impl Into<String>) -> Fault {
     Fault::new("InvalidParameterException", text)
@@ -63,6 +63,7 @@ async fn put(app: &Arc<App>, caller: &Caller, request: PutSubscriptionFilterRequ
         }
     })?;
     check_guests(app, caller, pattern.guests().iter().map(String::as_str), Purpose::Filter)?;
+    refuse_own_output(&request.log_group_name, pattern.guests().iter().map(String::as_str))?;
     warn(&pattern, &request.log_group_name, &request.filter_name);
     let now_ms = app.clock.now_ms();
     let quotas = app.limits.quotas.clone();

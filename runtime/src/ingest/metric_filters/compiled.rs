@@ -9,6 +9,7 @@ use metrics::filter::Transformation;
 use pattern::{Options, Pattern, ValueSelector};
 use store::Event;
 
+use crate::functions::HOPS_MAX;
 use crate::ingest::fan_out::MetricReader;
 use crate::meta::{MetaError, Tx};
 use crate::records::Scope;
@@ -51,6 +52,12 @@ impl Compiled {
     /// Whether this revision is the one that reads the event.
     pub(super) fn reads(&self, event: &Event) -> bool {
         event.group.0 == self.group && (self.from..self.until).contains(&event.position.seq)
+    }
+
+    /// Those of the events that this revision reads, and apart from them those that came through so many
+    /// deliveries that to ask a function about them would be a loop: what it writes may come back to it.
+    pub(super) fn share<'e>(&self, events: &'e [Event]) -> (Vec<&'e Event>, Vec<&'e Event>) {
+        events.iter().filter(|event| self.reads(event)).partition(|event| event.hop < HOPS_MAX)
     }
 
     /// Whether a function has a part in it.
@@ -237,6 +244,25 @@ pub(super) mod tests {
 
     pub(in super::super) fn filters(of: Vec<Arc<Compiled>>) -> Filters {
         Filters { by_group: BTreeMap::from([(1, of)]), others: HashSet::new() }
+    }
+
+    #[test]
+    fn events_of_a_loop_are_set_apart() {
+        let event = |group, hop| Event {
+            group: store::GroupId(group),
+            stream: store::StreamId(1),
+            position: store::Position::at(9),
+            timestamp_ms: 0,
+            ingestion_ms: 0,
+            hop,
+            message: Vec::new(),
+        };
+        let events =
+            [event(1, 0), event(2, 4), event(1, HOPS_MAX - 1), event(1, HOPS_MAX), event(1, u8::MAX)];
+        let filter = filter("{ wasm:judge }", "1", &[]);
+        let (mine, looping) = filter.share(&events);
+        assert_eq!(mine, [&events[0], &events[2]]);
+        assert_eq!(looping, [&events[3], &events[4]]);
     }
 
     #[test]

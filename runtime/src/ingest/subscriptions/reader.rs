@@ -11,6 +11,7 @@ use super::delivery::{Delivery, GivenUp};
 use super::{Directory, FAILED_PAUSE_MS, Subscription, find};
 use crate::app::App;
 use crate::clock::Worker;
+use crate::functions::HOPS_MAX;
 use crate::ingest::fan_out::Consumer;
 use crate::ingest::guests::{self, Batch, Delivered};
 use crate::ingest::matching::matching;
@@ -29,9 +30,6 @@ const WINDOW_MS: u64 = 200;
 
 /// The cursor is written after so many events even when none matched.
 const CURSOR_EVENTS: u64 = 50_000;
-
-/// Deliveries between the first cause and an event after which it is not delivered again: a loop.
-const HOPS_MAX: u8 = 4;
 
 /// Reads until the subscription is gone or the process stops.
 pub(super) async fn run(
