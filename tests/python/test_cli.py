@@ -63,8 +63,11 @@ def test_deploy_attaches_and_invoke_answers(server, name):
     assert done.stdout.strip().endswith(f":function:{function}")
     found = server.logs.describe_subscription_filters(logGroupName=group)["subscriptionFilters"]
     assert [f["destinationArn"].rsplit(":", 1)[1] for f in found] == [function]
-    again = server.logboom("deploy", module, "--name", function)
-    assert again.returncode == 0
+    server.logboom("deploy", module, "--name", function, "--timeout", 7, "--set", "TOPIC=ops")
+    settings = server.functions.get_function_configuration(FunctionName=function)
+    assert settings["Timeout"] == 7 and settings["Environment"]["Variables"] == {"TOPIC": "ops"}
+    other = server.logboom("deploy", module, "--name", function, "--allow", "publish=ops", check=False)
+    assert other.returncode == 1 and "other grants" in other.stderr and "may publish" not in other.stderr
     missing = server.logboom("invoke", name("none"), check=False)
     assert missing.returncode == 1 and "ResourceNotFoundException" in missing.stderr
 

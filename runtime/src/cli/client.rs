@@ -135,7 +135,7 @@ impl Client {
         if answer.status < 300 { Ok(answer.body) } else { Err(refusal(&answer)) }
     }
 
-    /// Creates the function, or gives an existing one this code.
+    /// Creates the function, or gives an existing one this code and these settings.
     pub(crate) async fn deploy(&self, name: &str, code: &[u8], settings: Value) -> Result<(), ClientError> {
         let zip = BASE64.encode(code);
         let mut input = json!({
@@ -146,13 +146,28 @@ impl Client {
             all.extend(more.clone());
         }
         match self.lambda(Method::POST, "/2015-03-31/functions", input).await {
-            Err(e) if e.is("ResourceConflictException") => {
-                let path = format!("/2015-03-31/functions/{}/code", escape(name));
-                self.lambda(Method::PUT, &path, json!({"ZipFile": zip})).await?;
-            }
+            Err(e) if e.is("ResourceConflictException") => self.redeploy(name, &zip, settings).await?,
             other => drop(other?),
         }
         self.active(name).await
+    }
+
+    /// Gives an existing function this code and these settings. Its grants are tags, which the API does not change
+    /// yet: a deploy with other ones is refused before anything is changed.
+    async fn redeploy(&self, name: &str, zip: &str, mut settings: Value) -> Result<(), ClientError> {
+        let path = format!("/2015-03-31/functions/{}", escape(name));
+        let function = self.lambda(Method::GET, &path, Value::Null).await?;
+        let wanted = settings.as_object_mut().and_then(|all| all.remove("Tags")).unwrap_or_default();
+        if grants(&function["Tags"]) != grants(&wanted) {
+            let message = format!(
+                "{name} exists with other grants, which cannot be changed in place yet: \
+                 delete it (aws lambda delete-function --function-name {name}) and deploy it again"
+            );
+            return Err(ClientError::Refused { code: "ResourceConflictException".to_owned(), message });
+        }
+        self.lambda(Method::PUT, &format!("{path}/code"), json!({"ZipFile": zip})).await?;
+        self.active(name).await?;
+        self.lambda(Method::PUT, &format!("{path}/configuration"), settings).await.map(drop)
     }
 
     /// Waits until the server has compiled the function.
@@ -228,6 +243,12 @@ impl Client {
         let body = answer.into_body().collect().await.map_err(|e| bad(&e))?.to_bytes();
         Ok(Answer { status, error_type, body })
     }
+}
+
+/// The tags that grant something.
+fn grants(tags: &Value) -> Vec<(&String, &Value)> {
+    let all = tags.as_object().into_iter().flatten();
+    all.filter(|(name, _)| name.starts_with("logboom:allow-")).collect()
 }
 
 fn parsed(answer: &Answer) -> Result<Value, ClientError> {

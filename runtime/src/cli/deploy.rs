@@ -59,10 +59,10 @@ pub(crate) async fn run(args: DeployArgs, clock: Clock) -> Result<(), ClientErro
         "Timeout": args.timeout, "MemorySize": args.memory,
         "Environment": {"Variables": environment}, "Tags": tags,
     });
+    client.deploy(&name, &code, settings).await?;
     for (kind, value) in &args.allow {
         eprintln!("{name} may {kind}: {value}");
     }
-    client.deploy(&name, &code, settings).await?;
     let path = format!("/2015-03-31/functions/{name}/configuration");
     let function = client.lambda(hyper::Method::GET, &path, Value::Null).await?;
     println!("{}", function["FunctionArn"].as_str().unwrap_or_default());

@@ -50,7 +50,6 @@ fn walk(service: &str, least: usize, ask: impl Fn(&str) -> Answer) -> usize {
     for operation in &operations {
         let answer = ask(operation);
         assert!(answer.headers.to_ascii_lowercase().contains("x-amzn-requestid"), "{operation}: {answer:?}");
-        assert!(answer.status != 404 || answer.body.contains("not"), "{operation}: {answer:?}");
         count += usize::from(served(&answer, operation));
     }
     count

@@ -188,6 +188,19 @@ fn only_the_clock_reads_time_and_draws_randomness() {
 }
 
 #[test]
+fn only_the_metadata_of_the_root_names_redb() {
+    let all = sources();
+    let names = |source: &&Source| source.code().any(|line| line.contains("redb::"));
+    let found: Vec<&str> = all.iter().filter(names).map(|source| source.path.as_str()).collect();
+    let (inside, outside): (Vec<&str>, Vec<&str>) = found
+        .into_iter()
+        .filter(|path| !path.ends_with("acceptance/tidy.rs"))
+        .partition(|path| path.starts_with("runtime/src/meta/"));
+    assert!(!inside.is_empty(), "nothing names redb: the check would check nothing");
+    assert!(outside.is_empty(), "{outside:?}");
+}
+
+#[test]
 fn an_on_disk_format_is_little_endian() {
     for source in sources().iter().filter(|s| s.path.starts_with("runtime/store/src")) {
         for line in source.code() {

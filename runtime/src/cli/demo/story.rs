@@ -5,13 +5,15 @@
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::samples::SAMPLES;
+use super::samples::{SAMPLES, Sample};
 use super::screen::Screen;
 use super::stage::{Stage, trouble};
 use crate::cli::client::{ClientError, element};
 use crate::cli::query;
 
 const LINES: usize = 400;
+/// The same lines at every run.
+const SEED: u64 = 20_260_101;
 const BATCH: usize = 50;
 const ALARM: &str = "demo-server-errors";
 /// Rounds of `pause` that a background step may take before the demo says that it did not happen.
@@ -111,9 +113,10 @@ async fn stream(stage: &Stage, screen: &mut Screen) -> Result<(), ClientError> {
     let start = stage.clock.now_ms() - 180_000;
     let step = 170_000 / LINES as i64;
     let mut sent = 0;
+    let all = SAMPLES.iter().map(|sample| (sample, sample.lines(SEED, LINES)));
+    let all: Vec<(&Sample, Vec<String>)> = all.collect();
     for from in (0..LINES).step_by(BATCH) {
-        for sample in SAMPLES {
-            let lines = sample.lines(20_260_101, LINES);
+        for (sample, lines) in &all {
             let events: Vec<Value> = (from..(from + BATCH).min(LINES))
                 .map(|n| json!({"timestamp": start + n as i64 * step, "message": lines[n]}))
                 .collect();
@@ -138,7 +141,7 @@ async fn show_stored(stage: &Stage, screen: &mut Screen) -> Result<(), ClientErr
     let input = json!({"logGroupName": "/demo/payments", "filterPattern": "declined", "limit": 1});
     let found = stage.client.logs("FilterLogEvents", input).await?;
     let stored = found["events"][0]["message"].as_str().unwrap_or_default().to_owned();
-    let all = SAMPLES[3].lines(20_260_101, LINES);
+    let all = SAMPLES[3].lines(SEED, LINES);
     if let Some(original) = all.iter().find(|line| line.contains("declined")) {
         screen.say("sent:");
         screen.quote(original);
