@@ -17,8 +17,7 @@ mod disk;
 mod engine;
 mod error;
 mod events;
-#[cfg(test)]
-mod faulty;
+pub mod faulty;
 mod follow;
 mod id;
 mod intake;
