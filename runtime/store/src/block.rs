@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::column_block::ColumnBlock;
 use crate::error::ReadError;
 use crate::id::{EventId, GroupId, Position, StreamId};
 use crate::manifest::Swept;
@@ -296,6 +297,22 @@ impl Block {
         (0..self.len()).map(|row| self.event(row))
     }
 
+    /// Leaves out the rows that the snapshot or the sweeps hide.
+    pub(crate) fn without_hidden(self, meta: &BlockMeta, clip: &Clip) -> Self {
+        if clip.leaves_whole(meta) {
+            return self;
+        }
+        let hidden = |row: usize| clip.hides(self.rows.timestamps[row], self.rows.seqs[row]);
+        if !self.range.clone().any(hidden) {
+            return self;
+        }
+        let mut kept = Rows::empty(self.rows.group, self.rows.stream);
+        for row in self.range.clone().filter(|&row| !hidden(row)) {
+            kept.push_from(&self.rows, row);
+        }
+        Self::whole(Arc::new(kept))
+    }
+
     /// Some of the rows.
     ///
     /// # Panics
@@ -345,8 +362,14 @@ impl Clip {
         Self { from_ms: i64::MIN, to_ms: i64::MAX, upto_seq: u64::MAX, swept }
     }
 
-    fn hides(&self, timestamp: i64, seq: u64) -> bool {
+    pub(crate) fn hides(&self, timestamp: i64, seq: u64) -> bool {
         seq >= self.upto_seq || is_swept(&self.swept, timestamp, seq)
+    }
+
+    /// True when neither the snapshot nor the sweeps can hide a row of a block with these bounds.
+    pub(crate) fn leaves_whole(&self, meta: &BlockMeta) -> bool {
+        let swept = |mark: &Swept| meta.min_ms < mark.before_ms && meta.min_seq < mark.upto_seq;
+        meta.max_seq < self.upto_seq && !self.swept.iter().any(swept)
     }
 }
 
@@ -406,6 +429,14 @@ impl BlockHandle {
     /// # Errors
     /// The storage fails or the block is damaged.
     pub fn load(&self) -> Result<Block, ReadError> {
+        self.open()?.load()
+    }
+
+    /// The block as columns, read when they are asked for.
+    ///
+    /// # Errors
+    /// The storage fails or the head of the block is damaged.
+    pub fn open(&self) -> Result<ColumnBlock, ReadError> {
         let rows = match &self.source {
             Source::Sealed { segment, index } => segment.load(*index)?,
             Source::Memory(chunks) => {
@@ -415,31 +446,11 @@ impl BlockHandle {
                 Arc::new(rows)
             }
         };
-        let start = rows.timestamps.partition_point(|&timestamp| timestamp < self.clip.from_ms);
-        let end = rows.timestamps.partition_point(|&timestamp| timestamp <= self.clip.to_ms);
-        let block = Block { rows, range: start..end.max(start) };
-        Ok(self.without_hidden(block))
+        Ok(ColumnBlock::of_rows(self.meta, rows, self.clip.clone()))
     }
 
     /// True when no row can be hidden by the snapshot or the sweeps, so that `meta` is exact in that respect.
     pub(crate) fn is_untouched(&self) -> bool {
-        let meta = &self.meta;
-        let swept = |mark: &Swept| meta.min_ms < mark.before_ms && meta.min_seq < mark.upto_seq;
-        meta.max_seq < self.clip.upto_seq && !self.clip.swept.iter().any(swept)
-    }
-
-    fn without_hidden(&self, block: Block) -> Block {
-        if self.is_untouched() {
-            return block;
-        }
-        let hidden = |row: usize| self.clip.hides(block.rows.timestamps[row], block.rows.seqs[row]);
-        if !block.range.clone().any(hidden) {
-            return block;
-        }
-        let mut kept = Rows::empty(block.rows.group, block.rows.stream);
-        for row in block.range.clone().filter(|&row| !hidden(row)) {
-            kept.push_from(&block.rows, row);
-        }
-        Block::whole(Arc::new(kept))
+        self.clip.leaves_whole(&self.meta)
     }
 }
