@@ -102,7 +102,7 @@ class Model:
         if name in into:
             return
         shape = self.shapes[name]
-        assert not shape.get("flattened") and not shape.get("eventstream"), f"{name}: not supported yet"
+        assert not shape.get("flattened"), f"{name}: not supported yet"
         into[name] = shape
         for member in shape.get("members", {}).values():
             self.reach(member["shape"], into)

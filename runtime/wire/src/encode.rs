@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use crate::model::{ErrorShape, Service};
 use crate::request::{Request, Response};
 use crate::target::{self, Protocol, Target};
-use crate::{cbor, rest, xml};
+use crate::{cbor, event_stream, rest, xml};
 
 /// Writes the answer to a served operation. `request_id` is a UUID made by the caller.
 pub fn encode(target: &Target, request_id: &str, result: Result<Value, Fault>) -> Response {
@@ -32,6 +32,14 @@ pub fn encode_typed<T: Serialize>(target: &Target, request_id: &str, output: &T)
         let fault = Fault::internal("The answer could not be written.");
         failure(target.service, target.protocol, request_id, &fault)
     })
+}
+
+/// The head of an answer that is a stream of events; its body is written message by message with
+/// [`crate::event_stream`].
+pub fn encode_stream(request_id: &str) -> Response {
+    let mut head = answer(200, event_stream::CONTENT_TYPE, request_id, Bytes::new());
+    head.headers.push(("Content-Type".to_owned(), event_stream::CONTENT_TYPE.to_owned()));
+    head
 }
 
 /// Answers a request that [`crate::identify`] could not place, in the protocol it most likely speaks.

@@ -9,6 +9,7 @@
 mod cbor;
 mod decode;
 mod encode;
+pub mod event_stream;
 mod fault;
 mod form;
 pub mod logs;
@@ -24,7 +25,7 @@ mod validate;
 mod xml;
 
 pub use decode::{MAX_DEPTH, decode};
-pub use encode::{encode, encode_typed, refuse};
+pub use encode::{encode, encode_stream, encode_typed, refuse};
 pub use fault::Fault;
 pub use model::Service;
 pub use request::{Request, Response, body};

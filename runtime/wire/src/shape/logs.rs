@@ -422,6 +422,54 @@ pub struct ListTagsLogGroupResponse {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
+pub struct LiveTailSessionLogEvent {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_stream_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_group_identifier: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingestion_time: Option<i64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct LiveTailSessionMetadata {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct LiveTailSessionStart {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_group_identifiers: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_stream_names: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_stream_name_prefixes: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_event_filter_pattern: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct LiveTailSessionUpdate {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_metadata: Option<LiveTailSessionMetadata>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_results: Option<Vec<LiveTailSessionLogEvent>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct LogGroup {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group_name: Option<String>,
@@ -690,6 +738,52 @@ pub struct SearchedLogStream {
     pub log_stream_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub searched_completely: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SessionStreamingException {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SessionTimeoutException {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct StartLiveTailRequest {
+    pub log_group_identifiers: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_stream_names: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_stream_name_prefixes: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_event_filter_pattern: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct StartLiveTailResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_stream: Option<StartLiveTailResponseStream>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct StartLiveTailResponseStream {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_start: Option<LiveTailSessionStart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_update: Option<LiveTailSessionUpdate>,
+    #[serde(rename = "SessionTimeoutException", skip_serializing_if = "Option::is_none")]
+    pub session_timeout_exception: Option<SessionTimeoutException>,
+    #[serde(rename = "SessionStreamingException", skip_serializing_if = "Option::is_none")]
+    pub session_streaming_exception: Option<SessionStreamingException>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -1107,6 +1201,7 @@ static INPUT_LOG_EVENTS: Shape = Shape::list("InputLogEvents", &INPUT_LOG_EVENT)
 static INPUT_LOG_STREAM_NAMES: Shape =
     Shape::list("InputLogStreamNames", &LOG_STREAM_NAME).bounds(Some(1), Some(100));
 static INTERLEAVED: Shape = Shape::boolean("Interleaved");
+static IS_SAMPLED: Shape = Shape::boolean("IsSampled");
 static KMS_KEY_ID: Shape = Shape::string("KmsKeyId").bounds(None, Some(256));
 static LIST_LIMIT: Shape = Shape::integer("ListLimit").bounds(Some(1), Some(1000));
 static LIST_LOG_GROUPS_REQUEST: Shape = Shape::structure(
@@ -1137,6 +1232,37 @@ static LIST_TAGS_LOG_GROUP_REQUEST: Shape =
     Shape::structure("ListTagsLogGroupRequest", &[Member::new("logGroupName", &LOG_GROUP_NAME).required()]);
 static LIST_TAGS_LOG_GROUP_RESPONSE: Shape =
     Shape::structure("ListTagsLogGroupResponse", &[Member::new("tags", &TAGS)]);
+static LIVE_TAIL_SESSION_LOG_EVENT: Shape = Shape::structure(
+    "LiveTailSessionLogEvent",
+    &[
+        Member::new("logStreamName", &LOG_STREAM_NAME),
+        Member::new("logGroupIdentifier", &LOG_GROUP_IDENTIFIER),
+        Member::new("message", &EVENT_MESSAGE),
+        Member::new("timestamp", &TIMESTAMP),
+        Member::new("ingestionTime", &TIMESTAMP),
+    ],
+);
+static LIVE_TAIL_SESSION_METADATA: Shape =
+    Shape::structure("LiveTailSessionMetadata", &[Member::new("sampled", &IS_SAMPLED)]);
+static LIVE_TAIL_SESSION_RESULTS: Shape = Shape::list("LiveTailSessionResults", &LIVE_TAIL_SESSION_LOG_EVENT);
+static LIVE_TAIL_SESSION_START: Shape = Shape::structure(
+    "LiveTailSessionStart",
+    &[
+        Member::new("requestId", &REQUEST_ID),
+        Member::new("sessionId", &SESSION_ID),
+        Member::new("logGroupIdentifiers", &START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS),
+        Member::new("logStreamNames", &INPUT_LOG_STREAM_NAMES),
+        Member::new("logStreamNamePrefixes", &INPUT_LOG_STREAM_NAMES),
+        Member::new("logEventFilterPattern", &FILTER_PATTERN),
+    ],
+);
+static LIVE_TAIL_SESSION_UPDATE: Shape = Shape::structure(
+    "LiveTailSessionUpdate",
+    &[
+        Member::new("sessionMetadata", &LIVE_TAIL_SESSION_METADATA),
+        Member::new("sessionResults", &LIVE_TAIL_SESSION_RESULTS),
+    ],
+);
 static LOG_EVENT_INDEX: Shape = Shape::integer("LogEventIndex");
 static LOG_GROUP: Shape = Shape::structure(
     "LogGroup",
@@ -1212,6 +1338,7 @@ static LOG_STREAM_NAME: Shape =
     Shape::string("LogStreamName").bounds(Some(1), Some(512)).pattern(&PATTERN_OF_LOG_STREAM_NAME);
 static LOG_STREAM_SEARCHED_COMPLETELY: Shape = Shape::boolean("LogStreamSearchedCompletely");
 static LOG_STREAMS: Shape = Shape::list("LogStreams", &LOG_STREAM);
+static MESSAGE: Shape = Shape::string("Message");
 static METRIC_FILTER: Shape = Shape::structure(
     "MetricFilter",
     &[
@@ -1372,6 +1499,7 @@ static REJECTED_LOG_EVENTS_INFO: Shape = Shape::structure(
         Member::new("expiredLogEventEndIndex", &LOG_EVENT_INDEX),
     ],
 );
+static REQUEST_ID: Shape = Shape::string("RequestId");
 static RESULT_FIELD: Shape =
     Shape::structure("ResultField", &[Member::new("field", &FIELD), Member::new("value", &VALUE)]);
 static RESULT_ROWS: Shape = Shape::list("ResultRows", &RESULT_FIELD);
@@ -1385,6 +1513,11 @@ static SEARCHED_LOG_STREAM: Shape = Shape::structure(
 );
 static SEARCHED_LOG_STREAMS: Shape = Shape::list("SearchedLogStreams", &SEARCHED_LOG_STREAM);
 static SEQUENCE_TOKEN: Shape = Shape::string("SequenceToken").bounds(Some(1), None);
+static SESSION_ID: Shape = Shape::string("SessionId");
+static SESSION_STREAMING_EXCEPTION: Shape =
+    Shape::structure("SessionStreamingException", &[Member::new("message", &MESSAGE)]);
+static SESSION_TIMEOUT_EXCEPTION: Shape =
+    Shape::structure("SessionTimeoutException", &[Member::new("message", &MESSAGE)]);
 static STANDARD_UNIT: Shape = Shape::string("StandardUnit").one_of(&[
     "Seconds",
     "Microseconds",
@@ -1415,6 +1548,30 @@ static STANDARD_UNIT: Shape = Shape::string("StandardUnit").one_of(&[
     "None",
 ]);
 static START_FROM_HEAD: Shape = Shape::boolean("StartFromHead");
+static START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS: Shape =
+    Shape::list("StartLiveTailLogGroupIdentifiers", &LOG_GROUP_IDENTIFIER).bounds(Some(1), Some(10));
+static START_LIVE_TAIL_REQUEST: Shape = Shape::structure(
+    "StartLiveTailRequest",
+    &[
+        Member::new("logGroupIdentifiers", &START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS).required(),
+        Member::new("logStreamNames", &INPUT_LOG_STREAM_NAMES),
+        Member::new("logStreamNamePrefixes", &INPUT_LOG_STREAM_NAMES),
+        Member::new("logEventFilterPattern", &FILTER_PATTERN),
+    ],
+);
+static START_LIVE_TAIL_RESPONSE: Shape = Shape::structure(
+    "StartLiveTailResponse",
+    &[Member::new("responseStream", &START_LIVE_TAIL_RESPONSE_STREAM)],
+);
+static START_LIVE_TAIL_RESPONSE_STREAM: Shape = Shape::structure(
+    "StartLiveTailResponseStream",
+    &[
+        Member::new("sessionStart", &LIVE_TAIL_SESSION_START),
+        Member::new("sessionUpdate", &LIVE_TAIL_SESSION_UPDATE),
+        Member::new("SessionTimeoutException", &SESSION_TIMEOUT_EXCEPTION),
+        Member::new("SessionStreamingException", &SESSION_STREAMING_EXCEPTION),
+    ],
+);
 static START_QUERY_REQUEST: Shape = Shape::structure(
     "StartQueryRequest",
     &[
@@ -1798,6 +1955,13 @@ static SERVED: &[Operation] = &[
         status: 200,
         input: Some(&PUT_SUBSCRIPTION_FILTER_REQUEST),
         output: None,
+    },
+    Operation {
+        name: "StartLiveTail",
+        uri: "/",
+        status: 200,
+        input: Some(&START_LIVE_TAIL_REQUEST),
+        output: Some(&START_LIVE_TAIL_RESPONSE),
     },
     Operation {
         name: "StartQuery",
