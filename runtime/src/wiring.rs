@@ -60,7 +60,8 @@ fn open(meta_path: &Path, store_path: &Path) -> Result<(Meta, Arc<Store>), Strin
     let disk =
         FsDisk::new(store_path).map_err(|error| format!("cannot open {}: {error}", store_path.display()))?;
     let manifest = Arc::new(StoreManifest(meta.clone()));
-    let store = Store::open(store::Options::default(), Arc::new(disk), manifest);
+    let keys = Arc::new(store::MemoryKeys::default());
+    let store = Store::open(store::Options::default(), Arc::new(disk), manifest, keys);
     let store = store.map_err(|error| format!("cannot open {}: {error}", store_path.display()))?;
     for damage in &store.report().damaged_intake {
         tracing::error!(damage, "the intake log is damaged; acknowledged events may be missing");

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use store::{
-    Batch, Events, FsDisk, GroupId, MemoryManifest, Options, PageLimit, Position, ScanRequest, Selection,
-    Store, StreamId,
+    Batch, Events, FsDisk, GroupId, MemoryKeys, MemoryManifest, Options, PageLimit, Position, ScanRequest,
+    Selection, Store, StreamId,
 };
 
 const BATCH_EVENTS: u64 = 500;
@@ -60,7 +60,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let _ = std::fs::remove_dir_all(&folder);
     let lines: Vec<String> = (0..20_000).map(line).collect();
     let manifest = Arc::new(MemoryManifest::default());
-    let open = || Store::open(Options::default(), Arc::new(FsDisk::new(&folder)?), manifest.clone());
+    let open = || {
+        let keys = Arc::new(MemoryKeys::default());
+        Store::open(Options::default(), Arc::new(FsDisk::new(&folder)?), manifest.clone(), keys)
+    };
     let store = open()?;
 
     let before = cpu_seconds();

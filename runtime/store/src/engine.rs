@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockRead
 
 use crate::blobs::Blobs;
 use crate::cache::Cache;
+use crate::cipher::Ciphers;
 use crate::disk::Disk;
 use crate::id::{Position, SegmentId};
 use crate::intake::writer::Queue;
@@ -24,6 +25,7 @@ pub(crate) struct Engine {
     pub(crate) manifest: Arc<dyn Manifest>,
     pub(crate) limits: Limits,
     pub(crate) cache: Arc<Cache>,
+    pub(crate) ciphers: Arc<Ciphers>,
     pub(crate) on_advance: Option<OnAdvance>,
     pub(crate) queue: Queue,
     pub(crate) counters: Tallies,
@@ -70,6 +72,7 @@ pub(crate) struct Parts {
     pub(crate) manifest: Arc<dyn Manifest>,
     pub(crate) limits: Limits,
     pub(crate) cache: Arc<Cache>,
+    pub(crate) ciphers: Arc<Ciphers>,
     pub(crate) on_advance: Option<OnAdvance>,
 }
 
@@ -81,6 +84,7 @@ impl Engine {
             manifest: parts.manifest,
             limits: parts.limits,
             cache: parts.cache,
+            ciphers: parts.ciphers,
             on_advance: parts.on_advance,
             queue: Queue::default(),
             counters: Tallies::default(),

@@ -9,6 +9,7 @@ use std::thread::{Builder, JoinHandle};
 use crate::blobs::{Blobs, DiskBlobs};
 use crate::block::{BlockHandle, Clip, Event};
 use crate::cache::Cache;
+use crate::cipher::Ciphers;
 use crate::disk::Disk;
 use crate::engine::{Engine, OnAdvance, Parts};
 use crate::error::{AppendError, OpenError, ReadError, SealError};
@@ -17,6 +18,7 @@ use crate::follow::{Filling, Page, PageLimit};
 use crate::id::{EventId, GroupId, Position, StreamId};
 use crate::intake;
 use crate::intake::writer::{Ack, IntakeWriter, OnDurable, Waiting};
+use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
 use crate::memtable::Generation;
@@ -85,11 +87,13 @@ impl Store {
         options: Options,
         disk: Arc<dyn Disk>,
         manifest: Arc<dyn Manifest>,
+        keys: Arc<dyn Keys>,
     ) -> Result<Self, OpenError> {
         let blobs = options.blobs.unwrap_or_else(|| Arc::new(DiskBlobs::new(Arc::clone(&disk))));
         let cache = Arc::new(Cache::new(options.limits.cache_bytes));
         let (limits, on_advance) = (options.limits, options.on_advance);
-        let parts = Parts { disk, blobs, manifest, limits, cache, on_advance };
+        let ciphers = Arc::new(Ciphers::new(keys));
+        let parts = Parts { disk, blobs, manifest, limits, cache, ciphers, on_advance };
         let opened = open::open(&parts)?;
         let engine = Arc::new(Engine::new(parts, opened.view, opened.next_seq, opened.next_segment));
         let writer = IntakeWriter::new(Arc::clone(&engine), opened.file, opened.file_bytes, opened.next_seq);
@@ -277,6 +281,7 @@ impl Store {
             view.hidden.groups.insert(group);
             view.rebuild_stats();
         }
+        self.engine.ciphers.forget(group);
         self.engine.call_sealer();
     }
 

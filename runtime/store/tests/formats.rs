@@ -6,16 +6,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use store::{
-    Batch, Change, FsDisk, GroupId, Limits, Manifest, MemoryManifest, Options, PageLimit, Position,
-    SegmentRecord, Store, StreamId,
+    Batch, Change, FsDisk, GroupId, Limits, Manifest, MemoryKeys, MemoryManifest, Options, PageLimit,
+    Position, SegmentRecord, Store, StreamId,
 };
 
 fn samples(version: u8) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/formats/v{version}"))
 }
 
+fn keys() -> Arc<MemoryKeys> {
+    Arc::new(MemoryKeys::new(1))
+}
+
 fn open(folder: &Path, manifest: Arc<MemoryManifest>) -> Store {
-    Store::open(Options::default(), Arc::new(FsDisk::new(folder).unwrap()), manifest).unwrap()
+    let disk = Arc::new(FsDisk::new(folder).unwrap());
+    Store::open(Options::default(), disk, manifest, keys()).unwrap()
 }
 
 /// What every sample holds: the first two batches sealed, the third in the intake log.
@@ -49,7 +54,8 @@ fn write_samples(folder: &Path) {
     let manifest = Arc::new(MemoryManifest::default());
     let limits = Limits { close_seal_bytes: u64::MAX, ..Limits::default() };
     let options = Options { limits, ..Options::default() };
-    let store = Store::open(options, Arc::new(FsDisk::new(folder).unwrap()), manifest.clone()).unwrap();
+    let disk = Arc::new(FsDisk::new(folder).unwrap());
+    let store = Store::open(options, disk, manifest.clone(), keys()).unwrap();
     for (index, batch) in batches().into_iter().enumerate() {
         store.append_wait(batch).unwrap();
         if index == 1 {

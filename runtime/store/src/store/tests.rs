@@ -21,7 +21,12 @@ fn options() -> Options {
 
 fn open_on(disk: &FaultyDisk, manifest: &Arc<MemoryManifest>) -> Store {
     let manifest: Arc<dyn Manifest> = manifest.clone();
-    Store::open(options(), Arc::new(disk.clone()), manifest).unwrap()
+    Store::open(options(), Arc::new(disk.clone()), manifest, keys()).unwrap()
+}
+
+/// The keys of every store of these tests.
+fn keys() -> Arc<dyn Keys> {
+    Arc::new(MemoryKeys::new(7))
 }
 
 struct Bench {

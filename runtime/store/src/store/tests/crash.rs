@@ -227,13 +227,13 @@ fn round(seed: u64) {
         if life > 0 && dice.one_in(3) {
             let faults = draw_faults(&mut dice, disk.calls());
             disk.set_faults(Faults { bytes_max: None, ..faults });
-            if let Ok(store) = Store::open(options(), Arc::new(disk.clone()), Arc::clone(&seam)) {
+            if let Ok(store) = Store::open(options(), Arc::new(disk.clone()), Arc::clone(&seam), keys()) {
                 settle(&store, &mut model);
             }
             disk = if dice.one_in(2) { disk.after_power_cut() } else { disk.after_kill() };
             manifest.plug(&disk);
         }
-        let store = Store::open(options(), Arc::new(disk.clone()), Arc::clone(&seam)).unwrap();
+        let store = Store::open(options(), Arc::new(disk.clone()), Arc::clone(&seam), keys()).unwrap();
         settle(&store, &mut model);
         disk.set_faults(draw_faults(&mut dice, disk.calls()));
         let steps = 1 + dice.below(25);
@@ -243,7 +243,7 @@ fn round(seed: u64) {
         drop(store);
         disk = next;
     }
-    let store = Store::open(options(), Arc::new(disk.clone()), seam).unwrap();
+    let store = Store::open(options(), Arc::new(disk.clone()), seam, keys()).unwrap();
     settle(&store, &mut model);
 }
 

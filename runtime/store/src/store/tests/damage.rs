@@ -5,7 +5,7 @@ use crate::faulty::Faults;
 
 fn try_open(disk: &FaultyDisk, manifest: &Arc<MemoryManifest>) -> Result<Store, OpenError> {
     let manifest: Arc<dyn Manifest> = manifest.clone();
-    Store::open(options(), Arc::new(disk.clone()), manifest)
+    Store::open(options(), Arc::new(disk.clone()), manifest, keys())
 }
 
 fn intake_files(disk: &FaultyDisk) -> Vec<String> {
@@ -247,7 +247,7 @@ fn a_dead_intake_thread_answers_instead_of_hanging() {
     let armed = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let disk = Trap(FaultyDisk::new(1), Arc::clone(&armed));
     let manifest: Arc<dyn Manifest> = Arc::new(MemoryManifest::default());
-    let store = Store::open(options(), Arc::new(disk), manifest).unwrap();
+    let store = Store::open(options(), Arc::new(disk), manifest, keys()).unwrap();
     put(&store, 1, &[(1, "kept")]);
     armed.store(true, std::sync::atomic::Ordering::Relaxed);
     for _ in 0..3 {

@@ -52,7 +52,7 @@ fn bounds_refuse_by_name() {
         Limits { batch_bytes: 100, intake_bytes: 2_000, generation_bytes: 1 << 20, ..small_limits() };
     let manifest: Arc<dyn Manifest> = Arc::new(MemoryManifest::default());
     let options = Options { limits, ..Options::default() };
-    let store = Store::open(options, Arc::new(FaultyDisk::new(1)), manifest).unwrap();
+    let store = Store::open(options, Arc::new(FaultyDisk::new(1)), manifest, keys()).unwrap();
     assert!(matches!(store.append_wait(batch(1, 10, &[])), Err(AppendError::Empty)));
     let outcome = store.append_wait(batch(1, 10, &[(1, &"x".repeat(75))]));
     assert!(matches!(outcome, Err(AppendError::TooLarge { limit: "batch_bytes" })), "{outcome:?}");
@@ -160,7 +160,8 @@ fn scans_agree_with_a_model_before_and_after_sealing() {
         let scan_bytes = if seed % 2 == 1 { 100 } else { 1 << 20 };
         let limits = Limits { generation_bytes: 1 << 20, scan_bytes, ..small_limits() };
         let store =
-            Store::open(Options { limits, ..Options::default() }, Arc::new(disk.clone()), seam).unwrap();
+            Store::open(Options { limits, ..Options::default() }, Arc::new(disk.clone()), seam, keys())
+                .unwrap();
         for round in 0..4 {
             fill(&store, &mut dice, &mut model, 25);
             check_against(&store, &model, &mut dice);
@@ -207,7 +208,7 @@ fn commits_do_not_wait_for_a_sealer_that_is_done() {
     let limits = Limits { generation_bytes: 1, sealing_generations: 0, ..small_limits() };
     let manifest: Arc<dyn Manifest> = Arc::new(MemoryManifest::default());
     let options = Options { limits, ..Options::default() };
-    let store = Arc::new(Store::open(options, Arc::new(FaultyDisk::new(1)), manifest).unwrap());
+    let store = Arc::new(Store::open(options, Arc::new(FaultyDisk::new(1)), manifest, keys()).unwrap());
     let (sender, done) = std::sync::mpsc::channel();
     let appender = Arc::clone(&store);
     let rounds = if std::env::var_os("LOGBOOM_LONG").is_some() { 50_000 } else { 1_000 };
