@@ -1,0 +1,320 @@
+//! Owns columns: the values of one variable over the rows of a block, encoded byte for byte by the kind that fits
+//! them, and searched without making the values again where the kind allows it.
+//! Refuses to know messages, blocks, and where heads and bodies are stored.
+//!
+//! A column is a head (small, kept in memory) and a body (read when needed). One file per kind; `KINDS` lists them
+//! in the order of their numbers. Which kinds are tried for given values, and in which order, says `choose`.
+
+mod choose;
+mod constant;
+mod dictionary;
+mod facts;
+mod sample;
+mod strings;
+mod text;
+
+use std::fmt::Debug;
+
+use crate::codec::{Malformed, Reader, put_varint};
+
+#[allow(unused_imports)] // until messages are stored in columns
+pub(crate) use choose::encode;
+pub use facts::{ByteSet, Facts};
+pub(crate) use strings::Strings;
+
+/// Rows of a column, at most.
+pub(crate) const MAX_ROWS: usize = 1 << 20;
+/// Values that take no more than this altogether are in the head.
+const HEAD_VALUES_BYTES: usize = 256;
+
+/// How the values of a column are stored. The numbers are part of the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// One value, the same in all rows.
+    Constant = 0,
+    /// A list of values and the number of one per row.
+    Dictionary = 1,
+    /// Whole numbers in their shortest spelling.
+    Int = 2,
+    /// Decimal fractions.
+    Decimal = 3,
+    /// Hexadecimal digits between bytes that are the same in all rows.
+    Hex = 4,
+    /// Texts whose digits vary and whose other bytes come from a short list.
+    Pattern = 5,
+    /// Times near the time of the event.
+    Time = 6,
+    /// Anything.
+    Text = 7,
+}
+
+/// A column as it is stored.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct EncodedColumn {
+    pub(crate) head: Vec<u8>,
+    /// Empty when the head says it all.
+    pub(crate) body: Vec<u8>,
+    /// Whether it is worth while to compress the body.
+    pub(crate) compress: bool,
+}
+
+/// Rows of a column whose values contain a needle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Hits {
+    None,
+    All,
+    /// Ascending, neither none nor all.
+    Rows(Vec<u32>),
+}
+
+impl Hits {
+    fn of(rows: Vec<u32>, len: usize) -> Self {
+        match rows.len() {
+            0 => Self::None,
+            all if all == len => Self::All,
+            _ => Self::Rows(rows),
+        }
+    }
+}
+
+/// Codes of a dictionary: per row the number of a value.
+#[derive(Clone, Copy, Debug)]
+pub enum Codes<'a> {
+    /// At most 256 values.
+    U8(&'a [u8]),
+    /// More.
+    U16(&'a [u16]),
+}
+
+/// The decoded values of a column, in the shape that is the cheapest to work on.
+#[derive(Clone, Copy, Debug)]
+pub enum Variable<'a> {
+    /// The value of all rows.
+    Constant(&'a [u8]),
+    /// Few values.
+    Dictionary {
+        /// One per row.
+        codes: Codes<'a>,
+        /// What the codes mean.
+        values: &'a [Box<[u8]>],
+    },
+    /// Whole numbers, each spelled without plus sign and leading zeros.
+    Ints(&'a [i64]),
+    /// Decimal fractions: `mantissa / 10^scale`. Their spelling is the column's own affair.
+    Decimals {
+        /// One per row.
+        mantissas: &'a [i64],
+        /// Digits behind the point.
+        scale: u8,
+    },
+    /// A number between two texts that are the same in all rows.
+    Numbered {
+        /// What precedes the number.
+        prefix: &'a [u8],
+        /// What follows the number.
+        suffix: &'a [u8],
+        /// Digits of every number, with leading zeros; 0 = the shortest spelling.
+        width: u8,
+        /// One per row, none negative.
+        values: &'a [i64],
+    },
+    /// Texts: value `i` ends at `ends[i]` and starts where the one before it ends.
+    Texts {
+        /// All values one behind the other.
+        text: &'a [u8],
+        /// One per row.
+        ends: &'a [u32],
+    },
+    /// To be written out with [`Column::push_values`].
+    Other,
+}
+
+/// What a kind keeps of its head.
+trait Head: Debug + Send + Sync {
+    fn kind(&self) -> Kind;
+    fn facts(&self) -> Facts;
+    /// All values there are, when the head holds them.
+    fn values(&self) -> &[Box<[u8]>] {
+        &[]
+    }
+    /// `times` has as many entries as the column has rows.
+    fn decode(&self, body: &[u8], times: &[i64]) -> Result<Box<dyn Values>, Malformed>;
+    fn memory_bytes(&self) -> usize;
+}
+
+/// Decoded values of a kind.
+trait Values: Debug + Send + Sync {
+    fn push_value(&self, row: usize, out: &mut Vec<u8>);
+    fn variable(&self) -> Variable<'_>;
+    fn memory_bytes(&self) -> usize;
+    /// Rows whose value contains the needle, which is not empty.
+    fn find(&self, needle: &[u8], rows: usize) -> Hits;
+
+    fn push_rows(&self, rows: &mut dyn Iterator<Item = usize>, out: &mut Vec<u8>, ends: &mut Vec<u32>) {
+        for row in rows {
+            self.push_value(row, out);
+            ends.push(out.len() as u32);
+        }
+    }
+}
+
+/// Reads what a kind wrote into the head behind the number of rows.
+type ReadHead = fn(&mut Reader<'_>, usize) -> Result<Box<dyn Head>, Malformed>;
+
+/// The kinds by number.
+const KINDS: [(Kind, ReadHead); 3] =
+    [(Kind::Constant, constant::read), (Kind::Dictionary, dictionary::read), (Kind::Text, text::read)];
+
+// Layout of a head: u8 kind, varint rows, then what the kind says.
+
+fn start_head(kind: Kind, rows: usize) -> Vec<u8> {
+    let mut head = vec![kind as u8];
+    put_varint(&mut head, rows as u64);
+    head
+}
+
+/// The head of a column: what can be said without reading the body.
+#[derive(Debug)]
+pub(crate) struct ColumnHead {
+    rows: usize,
+    facts: Facts,
+    head: Box<dyn Head>,
+}
+
+/// Reads the head of one column; what follows it is left to the reader.
+pub(crate) fn read_head(reader: &mut Reader<'_>) -> Result<ColumnHead, Malformed> {
+    let number = reader.u8()?;
+    let rows = reader.varint()?;
+    if rows > MAX_ROWS as u64 {
+        return Err(Malformed("too many rows in a column"));
+    }
+    let (_, read) =
+        KINDS.iter().find(|(kind, _)| *kind as u8 == number).ok_or(Malformed("unknown kind of column"))?;
+    let head = read(reader, rows as usize)?;
+    Ok(ColumnHead { rows: rows as usize, facts: head.facts(), head })
+}
+
+impl ColumnHead {
+    pub(crate) fn kind(&self) -> Kind {
+        self.head.kind()
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// All values there are, when they are few and short (constants and small dictionaries); else empty.
+    pub(crate) fn values(&self) -> &[Box<[u8]>] {
+        self.head.values()
+    }
+
+    /// What is known about the rows that contain the needle: nothing when the body must be read.
+    pub(crate) fn find(&self, needle: &[u8]) -> Option<Hits> {
+        if self.rows == 0 || !self.facts.bytes.has_all(needle) || needle.len() > self.facts.longest {
+            return Some(Hits::None);
+        }
+        if needle.is_empty() {
+            return Some(Hits::All);
+        }
+        let values = self.values();
+        let hits = values.iter().filter(|value| memchr::memmem::find(value, needle).is_some()).count();
+        match hits {
+            _ if values.is_empty() => None,
+            0 => Some(Hits::None),
+            all if all == values.len() => Some(Hits::All),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.head.memory_bytes()
+    }
+}
+
+/// The decoded values of one variable of a block.
+#[derive(Debug)]
+pub struct Column {
+    kind: Kind,
+    rows: usize,
+    values: Box<dyn Values>,
+}
+
+impl Column {
+    /// `times`: the event times of the rows of the column.
+    pub(crate) fn decode(head: &ColumnHead, body: &[u8], times: &[i64]) -> Result<Self, Malformed> {
+        if times.len() != head.rows {
+            return Err(Malformed("column of another number of rows"));
+        }
+        Ok(Self { kind: head.kind(), rows: head.rows, values: head.head.decode(body, times)? })
+    }
+
+    /// How the values are stored.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// True without rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Appends the value of a row.
+    ///
+    /// # Panics
+    /// Past the last row.
+    pub fn push_value(&self, row: usize, out: &mut Vec<u8>) {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        self.values.push_value(row, out);
+    }
+
+    /// Appends the values of some rows, or of all, and for each where it ends in `out`.
+    ///
+    /// # Panics
+    /// Past the last row.
+    pub fn push_values(&self, rows: Option<&[u32]>, out: &mut Vec<u8>, ends: &mut Vec<u32>) {
+        match rows {
+            Some(rows) => {
+                assert!(rows.iter().all(|&row| (row as usize) < self.rows), "rows past {}", self.rows);
+                self.values.push_rows(&mut rows.iter().map(|&row| row as usize), out, ends);
+            }
+            None => self.values.push_rows(&mut (0..self.rows), out, ends),
+        }
+    }
+
+    /// The rows whose value contains the needle.
+    pub(crate) fn find(&self, needle: &[u8]) -> Hits {
+        match (self.rows, needle) {
+            (0, _) => Hits::None,
+            (_, []) => Hits::All,
+            _ => self.values.find(needle, self.rows),
+        }
+    }
+
+    /// The values in the shape that is the cheapest to work on.
+    #[must_use]
+    pub fn variable(&self) -> Variable<'_> {
+        self.values.variable()
+    }
+
+    /// What the column takes in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.values.memory_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! Owns the kind Text: any values, as they are. Refuses to know other kinds.
+
+use super::choose::Input;
+use super::strings::{get, rows_containing};
+use super::{EncodedColumn, Facts, Head, Hits, Kind, Values, Variable, start_head};
+use crate::codec::{Malformed, Reader, put_varint};
+use crate::column::ByteSet;
+use crate::filter::Builder;
+
+// Layout.
+// Head: the byte set (see `facts`), varint length of the longest value.
+// Body: for each value its varint length, then all values.
+
+pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedColumn> {
+    let values = input.values;
+    let mut head = start_head(Kind::Text, values.len());
+    let mut body = Vec::with_capacity(values.text.len() + values.len() * 2);
+    let mut longest = 0;
+    for value in values.iter() {
+        put_varint(&mut body, value.len() as u64);
+        longest = longest.max(value.len());
+        filter.add(value);
+    }
+    body.extend_from_slice(&values.text);
+    ByteSet::of(&values.text).write(&mut head);
+    put_varint(&mut head, longest as u64);
+    Some(EncodedColumn { head, body, compress: true })
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, _rows: usize) -> Result<Box<dyn Head>, Malformed> {
+    let bytes = ByteSet::read(reader)?;
+    let longest = reader.varint()? as usize;
+    Ok(Box::new(TextHead(Facts { kind: Kind::Text, min: None, max: None, bytes, longest })))
+}
+
+#[derive(Debug)]
+struct TextHead(Facts);
+
+impl Head for TextHead {
+    fn kind(&self) -> Kind {
+        Kind::Text
+    }
+
+    fn facts(&self) -> Facts {
+        self.0
+    }
+
+    fn decode(&self, body: &[u8], times: &[i64]) -> Result<Box<dyn Values>, Malformed> {
+        let mut reader = Reader::new(body);
+        let mut ends = Vec::with_capacity(times.len());
+        let mut end = 0_u64;
+        for _ in 0..times.len() {
+            end = end.saturating_add(reader.varint()?);
+            ends.push(u32::try_from(end).map_err(|_| Malformed("texts too long"))?);
+        }
+        if reader.left() as u64 != end {
+            return Err(Malformed("texts of another length"));
+        }
+        Ok(Box::new(Text { text: reader.bytes(end as usize)?.into(), ends }))
+    }
+
+    fn memory_bytes(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+#[derive(Debug)]
+struct Text {
+    text: Box<[u8]>,
+    ends: Vec<u32>,
+}
+
+impl Values for Text {
+    fn push_value(&self, row: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(get(&self.text, &self.ends, row));
+    }
+
+    fn variable(&self) -> Variable<'_> {
+        Variable::Texts { text: &self.text, ends: &self.ends }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.text.len() + self.ends.len() * 4
+    }
+
+    fn find(&self, needle: &[u8], rows: usize) -> Hits {
+        Hits::of(rows_containing(&self.text, &self.ends, needle), rows)
+    }
+}
