@@ -75,8 +75,16 @@ pub(crate) async fn accept<M: AsRef<str>>(
     if stored.is_empty() {
         return Ok(Accepted { ack: None, rejected: checked.rejected });
     }
+    let counts = app.fan_out.activity().group(group.id);
     let (group, stream) = (GroupId(group.id), StreamId(stream.id));
-    let ack = append(app, Batch { group, stream, ingestion_ms: now_ms, hop, events: stored }).await?;
+    let bytes = stored.stored_bytes();
+    let ack = append(app, Batch { group, stream, ingestion_ms: now_ms, hop, events: stored }).await;
+    if let Err(AcceptError::Append(AppendError::Full { .. })) = &ack {
+        counts.throttled.add(1);
+    }
+    let ack = ack?;
+    counts.incoming_events.add(ack.count);
+    counts.incoming_bytes.add(bytes);
     Ok(Accepted { ack: Some(ack), rejected: checked.rejected })
 }
 

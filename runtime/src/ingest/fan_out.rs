@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use store::Position;
 
+use super::activity::Activity;
 use super::followers::Followers;
 
 /// Which metric filters a reader evaluates: a slow function holds up only those that ask one.
@@ -45,6 +46,7 @@ pub(crate) struct FanOut {
     metrics: Mutex<[Metrics; MetricReader::ALL.len()]>,
     metric_watchers: Followers,
     consumers: Mutex<BTreeMap<String, Consumer>>,
+    activity: Activity,
 }
 
 /// How far metrics from log events are.
@@ -92,6 +94,11 @@ impl FanOut {
     /// Those who wait for metrics from log events: nudged whenever [`FanOut::metrics_passed`] may have changed.
     pub(crate) fn metric_watchers(&self) -> &Followers {
         &self.metric_watchers
+    }
+
+    /// Counts of what happened to log events.
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// A filter was made, changed or removed, or a group went away. Called when that is durable and before it is

@@ -1,6 +1,8 @@
 //! Owns flow 1: how events come in, and who reads them by position afterwards. Refuses to know AWS's wire.
 
 pub(crate) mod accept;
+#[allow(dead_code, reason = "metrics of the product itself are to read all of it")]
+pub(crate) mod activity;
 pub(crate) mod fan_out;
 pub(crate) mod followers;
 pub(crate) mod guests;

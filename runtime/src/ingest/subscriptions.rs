@@ -125,6 +125,7 @@ impl Supervisor {
         for (id, nudge) in self.readers.extract_if(|id, _| !living.contains(id)) {
             // Nudged once more, it sees that it is gone.
             self.app.fan_out.leave(&consumer(id));
+            self.app.fan_out.activity().forget_subscription(id);
             nudge.nudge();
         }
         self.seen = Some(definitions);

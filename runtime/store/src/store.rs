@@ -19,6 +19,7 @@ use crate::id::{EventId, GroupId, Position, StreamId};
 use crate::intake;
 use crate::intake::writer::{Ack, IntakeWriter, OnDurable, Waiting};
 use crate::keys::Keys;
+use crate::lend::{Marks, marks_of};
 use crate::limits::Limits;
 use crate::manifest::Manifest;
 use crate::memtable::Generation;
@@ -253,6 +254,14 @@ impl Store {
             }
         }
         Ok(filling.page)
+    }
+
+    /// The stretch of the order of arrival from `seq` on, and what of it is hidden.
+    pub(crate) fn stretch(&self, seq: u64, to_seq: u64, bytes: u64) -> Option<(Stretch, Marks)> {
+        let view = self.engine.view();
+        let stretch = view.stretch(seq, to_seq, bytes)?;
+        let marks = marks_of(&stretch, &view.hidden);
+        Some((stretch, marks))
     }
 
     /// What is stored of a stream.

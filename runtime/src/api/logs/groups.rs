@@ -80,6 +80,7 @@ async fn delete(app: &Arc<App>, caller: &Caller, request: DeleteLogGroupRequest)
             Ok::<_, Fault>(group.id)
         })
         .await?;
+    app.fan_out.activity().forget_group(group);
     app.fan_out.definitions_changed();
     let store = Arc::clone(&app.store);
     App::blocking(move || store.delete_group(GroupId(group))).await;

@@ -234,6 +234,7 @@ impl Reader {
     async fn attempt(&mut self) -> Result<Step, String> {
         let Some(mut delivery) = self.delivery.take() else { return Ok(Step::More) };
         let outcome = self.hand_over(&delivery).await;
+        self.count(&delivery, &outcome);
         let now_ms = self.app.clock.now_ms();
         self.failure = outcome.iter().flat_map(|one| &one.left).map(|left| left.reason.clone()).next();
         let mut given_up = delivery.settle(outcome, now_ms);
@@ -266,6 +267,25 @@ impl Reader {
             self.write(progress, letters).await?;
         }
         Ok(Step::Rest { until_ms })
+    }
+
+    /// Counts what the function took and what it did not.
+    fn count(&self, delivery: &Delivery, outcomes: &[Delivered]) {
+        let subscription = &self.subscription;
+        let activity = self.app.fan_out.activity();
+        let counts = activity.subscription(subscription.id, subscription.group, &subscription.name);
+        for (part, outcome) in delivery.parts.iter().zip(outcomes) {
+            let mut left = outcome.left.iter().map(|left| left.index).peekable();
+            let taken = part.events.iter().enumerate().filter(|(index, _)| left.next_if_eq(index).is_none());
+            let (mut events, mut bytes) = (0, 0);
+            for (_, event) in taken {
+                events += 1;
+                bytes += event.message.len() as u64;
+            }
+            counts.forwarded_events.add(events);
+            counts.forwarded_bytes.add(bytes);
+            counts.delivery_errors.add(outcome.left.len() as u64);
+        }
     }
 
     async fn hand_over(&self, delivery: &Delivery) -> Vec<Delivered> {

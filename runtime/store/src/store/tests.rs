@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod lending;
 mod reading;
 mod taking_away;
 
