@@ -80,11 +80,8 @@ impl Rows {
     /// Adds rows of batches of one stream.
     pub(crate) fn push_chunk_rows(&mut self, chunks: &[Arc<Chunk>], rows: &[ChunkRow]) {
         for row in rows {
-            let chunk = &chunks[row.chunk as usize];
-            let (events, at) = (&chunk.batch.events, row.row as usize);
-            let start = if at == 0 { 0 } else { events.ends[at - 1] as usize };
-            let message = &events.text[start..events.ends[at] as usize];
-            self.push(row.timestamp, chunk.batch.ingestion_ms, row.seq, chunk.batch.hop, message);
+            let batch = &row.batch(chunks).batch;
+            self.push(row.timestamp, batch.ingestion_ms, row.seq, batch.hop, row.message(chunks));
         }
     }
 }
@@ -99,10 +96,22 @@ pub(crate) struct ChunkRow {
 }
 
 impl ChunkRow {
+    pub(crate) fn batch_index(&self) -> usize {
+        self.chunk as usize
+    }
+
+    pub(crate) fn batch<'a>(&self, chunks: &'a [Arc<Chunk>]) -> &'a Chunk {
+        &chunks[self.chunk as usize]
+    }
+
+    pub(crate) fn message<'a>(&self, chunks: &'a [Arc<Chunk>]) -> &'a [u8] {
+        let (events, at) = (&self.batch(chunks).batch.events, self.row as usize);
+        let start = if at == 0 { 0 } else { events.ends[at - 1] as usize };
+        &events.text[start..events.ends[at] as usize]
+    }
+
     pub(crate) fn length(&self, chunks: &[Arc<Chunk>]) -> usize {
-        let ends = &chunks[self.chunk as usize].batch.events.ends;
-        let at = self.row as usize;
-        (ends[at] - if at == 0 { 0 } else { ends[at - 1] }) as usize
+        self.message(chunks).len()
     }
 }
 
@@ -437,16 +446,12 @@ impl BlockHandle {
     /// # Errors
     /// The storage fails or the head of the block is damaged.
     pub fn open(&self) -> Result<ColumnBlock, ReadError> {
-        let rows = match &self.source {
-            Source::Sealed { segment, index } => segment.load(*index)?,
-            Source::Memory(chunks) => {
-                let mut rows = Rows::empty(self.meta.group, self.meta.stream);
-                rows.text.reserve_exact(self.meta.raw_bytes as usize);
-                rows.push_chunk_rows(chunks, &ordered_rows(chunks));
-                Arc::new(rows)
+        match &self.source {
+            Source::Sealed { segment, index } => {
+                Ok(ColumnBlock::of_decoded(self.meta, segment.load(*index)?, self.clip.clone()))
             }
-        };
-        Ok(ColumnBlock::of_rows(self.meta, rows, self.clip.clone()))
+            Source::Memory(batches) => Ok(ColumnBlock::of_batches(self.meta, batches, self.clip.clone())),
+        }
     }
 
     /// True when no row can be hidden by the snapshot or the sweeps, so that `meta` is exact in that respect.

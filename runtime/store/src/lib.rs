@@ -60,6 +60,7 @@ pub use keys::{KeyError, Keys, MemoryKeys, Secret};
 pub use lend::{Borrower, Lent, LentTo};
 pub use limits::{EVENT_OVERHEAD_BYTES, Limits};
 pub use manifest::{Change, Manifest, ManifestError, MemoryManifest, SegmentRecord, Swept, SweptRecord};
+pub use message::Template;
 pub use open::OpenReport;
 pub use scan::{Direction, Run, Scan, ScanRequest};
 pub use stats::{GroupStats, StreamStats};

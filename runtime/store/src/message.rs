@@ -7,17 +7,27 @@
 
 mod compose;
 mod head;
+mod json;
 mod opened;
 mod origin;
-mod plain;
+mod plan;
+mod rebuild;
+mod rowmap;
+mod search;
+mod split;
+mod text;
 
 use std::sync::Arc;
 
 #[allow(unused_imports)] // until segments are written with it
 pub(crate) use compose::Composer;
+pub use head::Template;
 pub(crate) use opened::Opened;
+pub(crate) use origin::Origins;
+pub(crate) use rowmap::RowMap;
 
 use crate::codec::Malformed;
+use crate::column::Column;
 use crate::error::ReadError;
 
 /// The chunk of the timestamps.
@@ -26,7 +36,8 @@ pub(crate) const TIMES: u32 = 0;
 pub(crate) const ORIGINS: u32 = 1;
 /// The chunk of the template numbers; empty in a block of one template.
 pub(crate) const TEMPLATES: u32 = 2;
-/// The first chunk of columns; also the first key of a decoded column, see [`Chunks::decoded`].
+/// The chunk of all small columns; those behind it hold one column each. Also the first key of a decoded
+/// column, see [`Chunks::decoded`].
 pub(crate) const COLUMNS: u32 = 3;
 
 /// A block as bytes.
@@ -58,8 +69,9 @@ pub(crate) trait Chunks: Send + Sync {
 #[derive(Clone, Debug)]
 pub(crate) enum Decoded {
     Times(Arc<Vec<i64>>),
-    Origins(Arc<origin::Origins>),
-    Column(Arc<plain::Column>),
+    Origins(Arc<Origins>),
+    Map(Arc<RowMap>),
+    Column(Arc<Column>),
 }
 
 impl Decoded {
@@ -67,6 +79,7 @@ impl Decoded {
         let bytes = match self {
             Self::Times(times) => times.capacity() * 8,
             Self::Origins(origins) => origins.memory_bytes(),
+            Self::Map(map) => map.memory_bytes(),
             Self::Column(column) => column.memory_bytes(),
         };
         bytes as u64 + 64

@@ -20,7 +20,7 @@ use crate::codec::{Malformed, Reader, put_varint};
 #[allow(unused_imports)] // until messages are stored in columns
 pub(crate) use choose::encode;
 pub use facts::{ByteSet, Facts};
-pub(crate) use strings::Strings;
+pub(crate) use strings::{Strings, rows_containing};
 
 /// Rows of a column, at most.
 pub(crate) const MAX_ROWS: usize = 1 << 20;
@@ -204,6 +204,11 @@ impl ColumnHead {
         self.rows
     }
 
+    /// Whether the values can only be read together with the times of their events.
+    pub(crate) fn needs_times(&self) -> bool {
+        self.kind() == Kind::Time
+    }
+
     pub(crate) fn facts(&self) -> &Facts {
         &self.facts
     }
@@ -245,7 +250,7 @@ pub struct Column {
 }
 
 impl Column {
-    /// `times`: the event times of the rows of the column.
+    /// `times`: the event times of the rows of the column, or anything if they are not needed.
     pub(crate) fn decode(head: &ColumnHead, body: &[u8], times: &[i64]) -> Result<Self, Malformed> {
         if times.len() != head.rows {
             return Err(Malformed("column of another number of rows"));

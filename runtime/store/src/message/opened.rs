@@ -4,11 +4,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::head::{self, Head};
+use super::head::{self, Head, Template};
 use super::origin::{self, Origins};
-use super::{COLUMNS, Chunks, Decoded, ORIGINS, TIMES, plain};
+use super::rowmap::RowMap;
+use super::{COLUMNS, Chunks, Decoded, ORIGINS, TEMPLATES, TIMES, rebuild, search};
 use crate::block::{BlockMeta, Rows};
 use crate::codec::Malformed;
+use crate::column::{Column, ColumnHead};
 use crate::error::ReadError;
 
 /// The head of a stored block; keep it as long as the segment is open.
@@ -20,7 +22,7 @@ pub(crate) struct Opened {
 
 impl Opened {
     pub(crate) fn open(meta: BlockMeta, head: &[u8]) -> Result<Arc<Self>, Malformed> {
-        let head = head::decode(head)?;
+        let head = head::read(head)?;
         if head.rows as u64 != meta.events {
             return Err(Malformed("head rows"));
         }
@@ -31,11 +33,24 @@ impl Opened {
         self.head.rows
     }
 
+    pub(crate) fn templates(&self) -> &[Template] {
+        &self.head.templates
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.head.columns.len()
+    }
+
+    pub(crate) fn column_head(&self, column: u32) -> &ColumnHead {
+        &self.head.columns[column as usize].head
+    }
+
     /// What the parsed head takes in memory.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let parts = self.head.templates.iter().flat_map(|template| &template.parts);
-        let bytes: usize = parts.map(|part| part.len() + 32).sum();
-        (bytes + self.head.columns.len() * 64 + 256) as u64
+        let parts: usize = parts.map(|part| part.len() + 32).sum();
+        let columns: usize = self.head.columns.iter().map(|column| column.head.memory_bytes() + 40).sum();
+        (parts + columns + 256) as u64
     }
 
     pub(crate) fn times(&self, chunks: &dyn Chunks) -> Result<Arc<Vec<i64>>, ReadError> {
@@ -60,45 +75,85 @@ impl Opened {
         Ok(origins)
     }
 
-    fn column(&self, chunks: &dyn Chunks, column: u32) -> Result<Arc<plain::Column>, ReadError> {
+    /// Which rows have which template and column.
+    pub(crate) fn map(&self, chunks: &dyn Chunks) -> Result<Arc<RowMap>, ReadError> {
+        if let Some(Decoded::Map(map)) = chunks.decoded(TEMPLATES) {
+            return Ok(map);
+        }
+        let numbers = if self.head.templates.len() > 1 { chunks.chunk(TEMPLATES)? } else { Arc::default() };
+        let map = RowMap::new(self.len(), &self.head.templates, &self.head.columns, &numbers)
+            .map_err(|error| chunks.corrupt(error))?;
+        let map = Arc::new(map);
+        chunks.keep(TEMPLATES, &Decoded::Map(Arc::clone(&map)));
+        Ok(map)
+    }
+
+    pub(crate) fn column(&self, chunks: &dyn Chunks, column: u32) -> Result<Arc<Column>, ReadError> {
         if let Some(Decoded::Column(column)) = chunks.decoded(COLUMNS + column) {
             return Ok(column);
         }
-        let bytes = match self.head.columns[column as usize].chunk {
-            Some(chunk) => chunks.chunk(chunk)?,
-            None => Arc::default(),
+        let entry = &self.head.columns[column as usize];
+        // The map checks that the column has the rows that its templates say.
+        let map = self.map(chunks)?;
+        let times = match (entry.head.needs_times(), map.column_rows(column)) {
+            (false, _) => vec![0; entry.head.rows()],
+            (true, None) => self.times(chunks)?.to_vec(),
+            (true, Some(rows)) => {
+                let times = self.times(chunks)?;
+                rows.iter().map(|&row| times[row as usize]).collect()
+            }
         };
-        let found = plain::Column::decode(self.len(), &bytes).map_err(|error| chunks.corrupt(error))?;
+        let chunk;
+        let body = match &entry.body {
+            None => &[][..],
+            Some((index, range)) => {
+                chunk = chunks.chunk(*index)?;
+                let range = range.clone().unwrap_or(0..chunk.len());
+                chunk.get(range).ok_or_else(|| chunks.corrupt(Malformed("small columns")))?
+            }
+        };
+        let found = Column::decode(&entry.head, body, &times).map_err(|error| chunks.corrupt(error))?;
         let found = Arc::new(found);
         chunks.keep(COLUMNS + column, &Decoded::Column(Arc::clone(&found)));
         Ok(found)
     }
 
-    /// Appends the messages of these rows; the ends are offsets into the text.
+    /// Appends the messages of these rows (ascending; `None` = all); the ends are offsets into the text.
     pub(crate) fn push_messages(
         &self,
         chunks: &dyn Chunks,
-        rows: impl Iterator<Item = usize>,
+        rows: Option<&[u32]>,
         text: &mut Vec<u8>,
         ends: &mut Vec<u32>,
     ) -> Result<(), ReadError> {
-        let column = self.column(chunks, 0)?;
-        for row in rows {
-            column.push_value(row, text);
-            ends.push(text.len() as u32);
-        }
-        Ok(())
+        rebuild::push_messages(self, chunks, rows, text, ends)
+    }
+
+    /// The rows whose message contains the needle, ascending.
+    pub(crate) fn rows_containing(&self, chunks: &dyn Chunks, needle: &[u8]) -> Result<Vec<u32>, ReadError> {
+        search::rows_containing(self, chunks, needle)
     }
 
     /// Some of the rows, rebuilt.
     pub(crate) fn rows(&self, chunks: &dyn Chunks, range: Range<usize>) -> Result<Rows, ReadError> {
         let mut rows = Rows::empty(self.meta.group, self.meta.stream);
+        if range.is_empty() {
+            return Ok(rows);
+        }
         rows.timestamps = self.times(chunks)?[range.clone()].to_vec();
         let origins = self.origins(chunks)?;
         rows.ingestion = origins.ingestion[range.clone()].to_vec();
         rows.seqs = origins.seqs[range.clone()].to_vec();
         rows.hops = origins.hops[range.clone()].to_vec();
-        self.push_messages(chunks, range, &mut rows.text, &mut rows.offsets)?;
+        let some: Vec<u32>;
+        let wanted = if range.len() == self.len() {
+            rows.text.reserve_exact(self.meta.raw_bytes as usize);
+            None
+        } else {
+            some = (range.start as u32..range.end as u32).collect();
+            Some(&some[..])
+        };
+        self.push_messages(chunks, wanted, &mut rows.text, &mut rows.offsets)?;
         Ok(rows)
     }
 }

@@ -4,8 +4,9 @@
 use crate::block::Rows;
 use crate::codec::{Malformed, Reader, put_delta, put_varint};
 
-// Chunk 0, for the n rows of the block:
-//   n zigzag varints, each the difference to the timestamp before (the first to 0).
+// Chunk 0, for the n rows of the block: the first timestamp, i64; the smallest difference of a timestamp to
+//   the one before, varint; the bytes w that the largest difference above the smallest takes, 1 byte; then for
+//   each byte of it, the lowest first, that byte for rows 1..n: so the high bytes, mostly alike, stand together.
 // Chunk 1, three lists of runs one behind the other, each until it has covered n rows:
 //   ingestion   varint rows, zigzag varint difference to the run before (the first to 0)
 //   seqs        varint rows, zigzag varint difference of the run's first seq to the one expected (the seq
@@ -21,33 +22,53 @@ pub(crate) struct Origins {
 }
 
 impl Origins {
-    pub(crate) fn memory_bytes(&self) -> usize {
+    pub(crate) fn push(&mut self, ingestion: i64, seq: u64, hop: u8) {
+        self.ingestion.push(ingestion);
+        self.seqs.push(seq);
+        self.hops.push(hop);
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
         self.ingestion.capacity() * 8 + self.seqs.capacity() * 8 + self.hops.capacity()
     }
 }
 
-pub(crate) fn encode_times(times: &[i64]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(times.len() * 2 + 8);
-    let mut last = 0;
-    for time in times {
-        put_delta(&mut out, last, time.cast_unsigned());
-        last = time.cast_unsigned();
+pub(super) fn encode_times(times: &[i64]) -> Vec<u8> {
+    let gaps = || times.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]).cast_unsigned());
+    let (min, max) = (gaps().min().unwrap_or(0), gaps().max().unwrap_or(0));
+    let width = (64 - (max - min).leading_zeros()).div_ceil(8) as usize;
+    let mut out = Vec::with_capacity(times.len() * width + 20);
+    out.extend_from_slice(&times.first().copied().unwrap_or_default().to_le_bytes());
+    put_varint(&mut out, min);
+    out.push(width as u8);
+    for byte in 0..width {
+        out.extend(gaps().map(|gap| ((gap - min) >> (8 * byte)) as u8));
     }
     out
 }
 
-pub(crate) fn decode_times(rows: usize, bytes: &[u8]) -> Result<Vec<i64>, Malformed> {
-    if rows > bytes.len() {
+/// The caller has checked that this many rows are plausible.
+pub(super) fn decode_times(rows: usize, bytes: &[u8]) -> Result<Vec<i64>, Malformed> {
+    let mut reader = Reader::new(bytes);
+    let first = reader.i64()?;
+    let (min, width) = (reader.varint()?, usize::from(reader.u8()?));
+    let gaps = rows - 1;
+    if width > 8 || reader.left() != gaps * width {
         return Err(Malformed("block times"));
     }
-    let mut reader = Reader::new(bytes);
-    let mut times = Vec::with_capacity(rows);
-    let mut last = 0;
-    for _ in 0..rows {
-        last = reader.delta(last)?;
-        times.push(last.cast_signed());
+    let mut times = vec![0_u64; rows];
+    times[0] = first.cast_unsigned();
+    for byte in 0..width {
+        let plane = reader.bytes(gaps)?;
+        times[1..].iter_mut().zip(plane).for_each(|(time, &part)| *time |= u64::from(part) << (8 * byte));
     }
-    if reader.left() == 0 && times.is_sorted() { Ok(times) } else { Err(Malformed("block times")) }
+    let mut last = times[0];
+    for time in &mut times[1..] {
+        last = last.wrapping_add(min).wrapping_add(*time);
+        *time = last;
+    }
+    let times: Vec<i64> = times.into_iter().map(u64::cast_signed).collect();
+    if times.is_sorted() { Ok(times) } else { Err(Malformed("block times")) }
 }
 
 /// The lengths of the runs of a list, in which each value continues the one before.
@@ -55,7 +76,7 @@ fn runs<T: Copy>(values: &[T], continues: impl Fn(T, T) -> bool) -> impl Iterato
     values.chunk_by(move |&a, &b| continues(a, b)).map(|run| (run.len(), run[0]))
 }
 
-pub(crate) fn encode_origins(rows: &Rows) -> Vec<u8> {
+pub(super) fn encode_origins(rows: &Rows) -> Vec<u8> {
     let mut out = Vec::new();
     let mut last = 0;
     for (length, value) in runs(&rows.ingestion, |a, b| a == b) {
@@ -95,7 +116,7 @@ fn read_runs(
 }
 
 /// The caller has checked that this many rows are plausible.
-pub(crate) fn decode_origins(rows: usize, bytes: &[u8]) -> Result<Origins, Malformed> {
+pub(super) fn decode_origins(rows: usize, bytes: &[u8]) -> Result<Origins, Malformed> {
     let mut reader = Reader::new(bytes);
     let mut origins = Origins::default();
     let mut last = 0;

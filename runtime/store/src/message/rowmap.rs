@@ -1,0 +1,109 @@
+//! Owns which rows of a block have which template and which column. Refuses to know what is in them.
+
+use std::sync::OnceLock;
+
+use super::head::{ColumnEntry, Template};
+use crate::codec::Malformed;
+
+/// Which template each row has, and which rows each column has.
+#[derive(Debug)]
+pub(crate) struct RowMap {
+    rows: usize,
+    /// Empty when all rows are template 0.
+    of_rows: Vec<u16>,
+    /// For each column the set of its templates, as an index into `sets`.
+    set_of: Vec<u16>,
+    sets: Vec<Set>,
+}
+
+#[derive(Debug)]
+struct Set {
+    /// By template number.
+    templates: Vec<bool>,
+    len: usize,
+    /// Made when asked for; empty when the set has all rows.
+    rows: OnceLock<Vec<u32>>,
+}
+
+impl RowMap {
+    /// `numbers`: chunk 2.
+    pub(super) fn new(
+        rows: usize,
+        templates: &[Template],
+        columns: &[ColumnEntry],
+        numbers: &[u8],
+    ) -> Result<Self, Malformed> {
+        let mut counts = vec![0_usize; templates.len()];
+        if templates.len() > 1 {
+            if numbers.len() != rows || numbers.iter().any(|&number| usize::from(number) >= templates.len()) {
+                return Err(Malformed("block template numbers"));
+            }
+            numbers.iter().for_each(|&number| counts[usize::from(number)] += 1);
+        } else {
+            counts[0] = rows;
+        }
+        let of_rows =
+            if templates.len() > 1 { numbers.iter().map(|&n| u16::from(n)).collect() } else { Vec::new() };
+        let mut uses = vec![vec![false; templates.len()]; columns.len()];
+        for (number, template) in templates.iter().enumerate() {
+            template.columns.iter().for_each(|&column| uses[column as usize][number] = true);
+        }
+        let mut map = Self { rows, of_rows, set_of: Vec::with_capacity(columns.len()), sets: Vec::new() };
+        let mut known = std::collections::HashMap::new();
+        for (templates, column) in uses.into_iter().zip(columns) {
+            let len = templates.iter().zip(&counts).filter(|(used, _)| **used).map(|(_, count)| count).sum();
+            if len != column.head.rows() {
+                return Err(Malformed("block column rows"));
+            }
+            let next = map.sets.len() as u16;
+            let set = *known.entry(templates.clone()).or_insert(next);
+            if set == next {
+                map.sets.push(Set { templates, len, rows: OnceLock::new() });
+            }
+            map.set_of.push(set);
+        }
+        Ok(map)
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The template of each row; `None` when all are template 0.
+    pub(crate) fn of_rows(&self) -> Option<&[u16]> {
+        (!self.of_rows.is_empty()).then_some(&self.of_rows)
+    }
+
+    #[inline]
+    pub(super) fn template(&self, row: usize) -> usize {
+        self.of_rows.get(row).map_or(0, |&number| usize::from(number))
+    }
+
+    /// How many sets of columns there are.
+    pub(super) fn sets(&self) -> usize {
+        self.sets.len()
+    }
+
+    /// Columns with the same set have the same rows.
+    pub(super) fn set_of(&self, column: u32) -> usize {
+        usize::from(self.set_of[column as usize])
+    }
+
+    /// The rows that have the column; `None` = all.
+    pub(crate) fn column_rows(&self, column: u32) -> Option<&[u32]> {
+        let set = &self.sets[self.set_of(column)];
+        if set.len == self.rows {
+            return None;
+        }
+        Some(set.rows.get_or_init(|| {
+            let numbers = self.of_rows.iter().enumerate();
+            let mine = numbers.filter(|(_, number)| set.templates[usize::from(**number)]);
+            mine.map(|(row, _)| row as u32).collect()
+        }))
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let sets: usize = self.sets.iter().map(|set| set.len * 4 + set.templates.len() + 64).sum();
+        self.of_rows.len() * 2 + self.set_of.len() * 2 + sets
+    }
+}
