@@ -14,6 +14,8 @@ mod limits;
 mod meta;
 mod outbox;
 mod own;
+#[cfg(test)]
+mod power;
 mod query;
 mod records;
 mod retention;

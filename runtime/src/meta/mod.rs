@@ -15,6 +15,8 @@ mod key;
 #[cfg(test)]
 mod memory;
 mod redb;
+#[cfg(test)]
+mod simulated;
 mod table;
 mod tx;
 pub(crate) mod verbs;

@@ -35,6 +35,13 @@ impl Redb {
             })?;
         Ok(Redb { database })
     }
+
+    /// Opens or creates the database on a storage of the tests' own.
+    #[cfg(test)]
+    pub(super) fn over(storage: impl redb::StorageBackend) -> Result<Redb, MetaError> {
+        let builder = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(storage);
+        Ok(Redb { database: builder.map_err(MetaError::storage)? })
+    }
 }
 
 impl Backend for Redb {

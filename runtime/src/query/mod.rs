@@ -17,6 +17,8 @@ use crate::records::Scope;
 
 pub(crate) use block::pointer;
 pub(crate) use run::Outcome;
+#[cfg(test)]
+pub(crate) use run::push;
 
 /// Sessions kept, running ones included.
 const SESSIONS_MAX: usize = 1_000;
