@@ -338,20 +338,24 @@ fn round(seed: u64) {
     let mut model = Model::default();
     for life in 0..3 {
         if life > 0 && dice.one_in(3) {
-            disk.set_faults(Faults { bytes_max: None, ..draw(&mut dice, disk.calls()) });
-            if let Ok(life) = open(&disk) {
-                life.meta.close();
-            }
-            disk = if dice.one_in(2) { disk.after_power_cut() } else { disk.after_kill() };
+            let faults = Faults { bytes_max: None, ..draw(&mut dice, disk.calls()) };
+            disk.set_faults(faults);
+            let opened = open(&disk).map(|life| life.meta.close());
+            let cut = dice.one_in(2);
+            println!("seed {seed}, before life {life}: {faults:?}, {opened:?}, power cut {cut}");
+            disk = if cut { disk.after_power_cut() } else { disk.after_kill() };
         }
         let running = open(&disk).expect("a disk without faults opens");
         if life == 0 {
             running.found(&mut model);
         }
         running.settle(&mut model);
-        disk.set_faults(draw(&mut dice, disk.calls()));
+        let faults = draw(&mut dice, disk.calls());
+        disk.set_faults(faults);
         running.work(&mut model, &mut dice);
-        let next = if dice.one_in(3) { disk.after_kill() } else { disk.after_power_cut() };
+        let kill = dice.one_in(3);
+        println!("seed {seed}, life {life}: {faults:?}, {} calls, kill {kill}", disk.calls());
+        let next = if kill { disk.after_kill() } else { disk.after_power_cut() };
         drop(running.store);
         running.meta.close();
         disk = next;
@@ -362,7 +366,9 @@ fn round(seed: u64) {
 #[test]
 fn log_data_and_metadata_keep_their_promises_together() {
     let rounds = if std::env::var_os("LOGBOOM_LONG").is_some() { 10_000 } else { 60 };
-    for seed in 0..rounds {
+    let seed = std::env::var("LOGBOOM_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seeds = seed.map_or(0..rounds, |seed: u64| seed..seed + 1);
+    for seed in seeds {
         let outcome = std::panic::catch_unwind(|| round(seed));
         assert!(outcome.is_ok(), "seed {seed}");
     }

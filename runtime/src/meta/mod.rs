@@ -14,6 +14,7 @@ mod ids;
 mod key;
 #[cfg(test)]
 mod memory;
+mod place;
 mod redb;
 #[cfg(test)]
 mod simulated;
@@ -53,7 +54,7 @@ impl Meta {
     /// # Errors
     /// [`MetaError::Locked`] when another process has it open, [`MetaError::Storage`] otherwise.
     pub(crate) fn open(path: &Path) -> Result<Meta, MetaError> {
-        Ok(Meta::over(Arc::new(redb::Redb::open(path)?)))
+        Ok(Meta::over(Arc::new(redb::Redb::open(place::OnFile::new(path))?)))
     }
 
     fn over(backend: Arc<dyn Backend>) -> Meta {

@@ -2,15 +2,18 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{
-    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, TableError,
-    TableHandle,
+    Database, DatabaseError, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition,
+    TableError, TableHandle,
 };
 
 use super::backend::{Backend, Bounds, Overlay, Rows, Snapshot};
 use super::error::MetaError;
+use super::place::Place;
 
 type Bytes = &'static [u8];
 
@@ -23,35 +26,65 @@ const CACHE_BYTES: usize = 32 << 20;
 
 /// An open file. redb locks it, so that a second process is refused.
 pub(super) struct Redb {
-    database: Database,
+    /// `None` only while it is dropped.
+    database: Option<Database>,
+    place: Box<dyn Place>,
+    failed: Arc<AtomicBool>,
 }
 
 impl Redb {
-    pub(super) fn open(path: &Path) -> Result<Redb, MetaError> {
-        let database =
-            Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|error| match error {
-                redb::DatabaseError::DatabaseAlreadyOpen => MetaError::Locked,
-                error => MetaError::storage(error),
-            })?;
-        Ok(Redb { database })
+    /// Opens or creates the database.
+    pub(super) fn open(place: impl Place + 'static) -> Result<Redb, MetaError> {
+        let failed = Arc::new(AtomicBool::new(false));
+        let open = || {
+            place.open(Database::builder().set_cache_size(CACHE_BYTES), &failed).map_err(
+                |error| match error {
+                    DatabaseError::DatabaseAlreadyOpen => MetaError::Locked,
+                    error => MetaError::storage(error),
+                },
+            )
+        };
+        if place.is_marked().map_err(MetaError::storage)? {
+            // Before redb opens it: a repair would make pages durable that lean on lost ones.
+            match place.rewrite() {
+                Ok(()) => {}
+                // A full disk is no reason to stay away: the mark stands, the next start tries again.
+                Err(error) if error.kind() == ErrorKind::StorageFull => {
+                    tracing::warn!("the disk is too full to write the metadata anew after a crash");
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(MetaError::Locked),
+                Err(error) => return Err(MetaError::storage(error)),
+            }
+        }
+        place.mark(true).map_err(MetaError::storage)?;
+        let database = Some(open()?);
+        Ok(Redb { database, place: Box::new(place), failed })
     }
 
-    /// Opens or creates the database on a storage of the tests' own.
-    #[cfg(test)]
-    pub(super) fn over(storage: impl redb::StorageBackend) -> Result<Redb, MetaError> {
-        let builder = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(storage);
-        Ok(Redb { database: builder.map_err(MetaError::storage)? })
+    fn database(&self) -> Result<&Database, MetaError> {
+        self.database.as_ref().ok_or(MetaError::Closed)
+    }
+}
+
+impl Drop for Redb {
+    fn drop(&mut self) {
+        // Closing writes; only then it is known whether everything is durable.
+        drop(self.database.take());
+        if !self.failed.load(Ordering::Relaxed) {
+            // If the mark stays, the next process writes the file anew for nothing.
+            let _ = self.place.mark(false);
+        }
     }
 }
 
 impl Backend for Redb {
     fn snapshot(&self) -> Result<Box<dyn Snapshot>, MetaError> {
-        let transaction = self.database.begin_read().map_err(MetaError::storage)?;
+        let transaction = self.database()?.begin_read().map_err(MetaError::storage)?;
         Ok(Box::new(View { transaction, opened: RefCell::default() }))
     }
 
     fn commit(&self, writes: &Overlay) -> Result<(), MetaError> {
-        let mut transaction = self.database.begin_write().map_err(MetaError::storage)?;
+        let mut transaction = self.database()?.begin_write().map_err(MetaError::storage)?;
         transaction.set_durability(Durability::Immediate).map_err(MetaError::storage)?;
         for (name, rows) in writes.tables() {
             let mut table = transaction.open_table(definition(name)).map_err(MetaError::storage)?;

@@ -57,6 +57,8 @@ struct Inode {
     /// Written since the last fsync, in order: where, and the bytes. A failed fsync forgets them: they stay
     /// readable until the power goes and are never durable.
     dirty: Vec<(usize, Vec<u8>)>,
+    /// The length was set since the last fsync: after a power cut it is the old one or the new one.
+    resized: bool,
 }
 
 type NameOp = Vec<(String, Option<usize>)>;
@@ -237,9 +239,10 @@ impl Inode {
     fn after_power_cut(&self, dice: &mut Dice) -> Self {
         let (durable, current) = (self.durable.len(), self.current.len());
         if dice.one_in(3) {
-            return Self { current: self.durable.clone(), durable: self.durable.clone(), dirty: Vec::new() };
+            let bytes = self.durable.clone();
+            return Self { current: bytes.clone(), durable: bytes, ..Self::default() };
         }
-        let end = if current < durable {
+        let end = if current < durable || self.resized {
             if dice.one_in(2) { current } else { durable }
         } else {
             durable + dice.below((current - durable) as u64 + 1) as usize
@@ -259,7 +262,7 @@ impl Inode {
                 from = stop;
             }
         }
-        Self { current: bytes.clone(), durable: bytes, dirty: Vec::new() }
+        Self { current: bytes.clone(), durable: bytes, ..Self::default() }
     }
 
     fn write(&mut self, at: usize, bytes: &[u8]) {
@@ -272,6 +275,7 @@ impl Inode {
 
     fn set_size(&mut self, size: usize) {
         let before = self.current.len();
+        self.resized = true;
         if size > before {
             return self.write(before, &vec![0; size - before]);
         }
@@ -284,6 +288,7 @@ impl Inode {
 
     fn sync(&mut self) {
         self.durable.resize(self.current.len(), 0);
+        self.resized = false;
         for (at, bytes) in self.dirty.drain(..) {
             put(&mut self.durable, at, &bytes);
         }
