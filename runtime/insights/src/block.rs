@@ -59,6 +59,11 @@ pub trait Block {
     /// The stream of one event.
     fn stream_name(&self, row: usize) -> &str;
 
+    /// The stream of all events, if they are of one stream.
+    fn stream(&self) -> Option<&str> {
+        None
+    }
+
     /// `account:group` of the whole block.
     fn log_identifier(&self) -> &str;
 

@@ -1,11 +1,12 @@
 //! `count_distinct(f)`: exact up to a bound per group, then a HyperLogLog estimate.
 //! The state depends only on the set of values seen, never on blocks or merges.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 
-use super::{Moment, State};
-use crate::run::node::write_key;
+use hashbrown::HashSet;
+
+use super::{Assigned, Moment, State, hash};
+use crate::run::vector::Vector;
 use crate::value::{Cell, Value};
 
 /// Distinct values a group counts exactly.
@@ -40,12 +41,12 @@ enum Seen {
 
 pub(super) struct CountDistinct {
     seen: Seen,
-    key: Vec<u8>,
+    scratch: Vec<u8>,
 }
 
 impl Default for CountDistinct {
     fn default() -> Self {
-        CountDistinct { seen: Seen::Exact(Hashes::default()), key: Vec::new() }
+        CountDistinct { seen: Seen::Exact(Hashes::default()), scratch: Vec::new() }
     }
 }
 
@@ -131,12 +132,51 @@ impl State for CountDistinct {
         if cell.is_null() {
             return 0;
         }
-        self.key.clear();
-        write_key(cell, &mut self.key);
-        // Fixed keys: the same value must have the same hash in every execution that is merged.
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&self.key);
-        self.insert(hasher.finish())
+        // The same value has the same hash in every execution that is merged.
+        let hash = hash::cell(cell, &mut self.scratch);
+        self.insert(hash)
+    }
+
+    fn add_all(states: &mut [CountDistinct], groups: &Assigned, values: &Vector<'_>) -> usize {
+        let mut grown = 0;
+        match values {
+            Vector::Ints(list) => {
+                let hash = hash::ints(list);
+                groups.each(|row, group| grown += states[group].insert(hash(row)));
+                return grown;
+            }
+            Vector::Digits(digits) => {
+                if let Some(hash) = hash::digits(digits) {
+                    groups.each(|row, group| grown += states[group].insert(hash(row)));
+                    return grown;
+                }
+            }
+            Vector::Dictionary { codes, values } => {
+                let mut scratch = Vec::new();
+                let mut hash =
+                    |value: &Value| (*value != Value::Null).then(|| hash::cell(value.cell(), &mut scratch));
+                let hashes: Vec<Option<u64>> = values.iter().map(&mut hash).collect();
+                if let Assigned::One { group, .. } = groups {
+                    let mut used = vec![false; values.len()];
+                    codes.each(|_, code| used[code] = true);
+                    for hash in hashes.into_iter().zip(used).filter_map(|(hash, used)| hash.filter(|_| used))
+                    {
+                        grown += states[*group as usize].insert(hash);
+                    }
+                    return grown;
+                }
+                groups.each(|row, group| {
+                    if let Some(hash) = hashes[codes.get(row)] {
+                        grown += states[group].insert(hash);
+                    }
+                });
+                return grown;
+            }
+            _ => {}
+        }
+        let now = Moment::default();
+        groups.each(|row, group| grown += states[group].add(values.get(row), &now));
+        grown
     }
 
     fn merge(&mut self, other: CountDistinct) {

@@ -1,6 +1,8 @@
 //! `stddev(f)` and `variance(f)` of the population of numbers; absent when there is none.
 
-use super::{Moment, State};
+use super::feed::each_number;
+use super::{Assigned, Moment, State};
+use crate::run::vector::Vector;
 use crate::value::number::Number;
 use crate::value::{Cell, Value};
 
@@ -103,6 +105,11 @@ macro_rules! spread {
                 if let Some(n) = cell.number() {
                     self.0.add(n);
                 }
+                0
+            }
+
+            fn add_all(states: &mut [$name], groups: &Assigned, values: &Vector<'_>) -> usize {
+                each_number(values, groups, |group, n| states[group].0.add(n));
                 0
             }
 

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::{Moment, State, usable};
+use super::{Assigned, Moment, State, usable};
+use crate::run::vector::Vector;
 use crate::value::{Cell, Value};
 
 /// The value furthest in one direction.
@@ -40,6 +41,10 @@ impl<const GREATEST: bool> Extreme<GREATEST> {
     }
 }
 
+fn wins<const GREATEST: bool, T: PartialOrd>(a: &T, b: &T) -> bool {
+    if GREATEST { a > b } else { a < b }
+}
+
 macro_rules! extreme {
     ($name:ident, $greatest:literal) => {
         #[derive(Default)]
@@ -48,6 +53,27 @@ macro_rules! extreme {
         impl State for $name {
             fn add(&mut self, cell: Cell<'_>, _at: &Moment) -> usize {
                 self.0.offer(cell)
+            }
+
+            fn add_all(states: &mut [$name], groups: &Assigned, values: &Vector<'_>) -> usize {
+                let mut grown = 0;
+                // Most values lose against one of their own kind: that needs one comparison.
+                match values {
+                    Vector::Ints(list) => groups.each(|row, group| {
+                        let held = &mut states[group].0;
+                        if !matches!(held.0, Value::Int(n) if !wins::<$greatest, _>(&list[row], &n)) {
+                            grown += held.offer(Cell::Int(list[row]));
+                        }
+                    }),
+                    Vector::Floats(list) => groups.each(|row, group| {
+                        let held = &mut states[group].0;
+                        if !matches!(held.0, Value::Float(x) if !wins::<$greatest, _>(&list[row], &x)) {
+                            grown += held.offer(Cell::Float(list[row]));
+                        }
+                    }),
+                    values => groups.each(|row, group| grown += states[group].0.offer(values.get(row))),
+                }
+                grown
             }
 
             fn merge(&mut self, other: $name) {

@@ -7,12 +7,16 @@ mod count_distinct;
 mod deviation;
 mod edge;
 mod extreme;
+mod feed;
+mod hash;
 mod percentile;
 mod sorts;
 mod sum;
 mod values;
 
 use std::any::Any;
+
+pub(crate) use feed::Assigned;
 
 use crate::run::rank::Tie;
 use crate::run::vector::Vector;
@@ -37,6 +41,15 @@ pub(crate) trait State: Default + Send + 'static {
     /// Takes one value in; returns by how many bytes of heap the state grew.
     fn add(&mut self, cell: Cell<'_>, at: &Moment) -> usize;
 
+    /// Takes a batch in, as `add` would row by row; returns by how many bytes of heap the states grew.
+    /// `values` is not sparse. Here go the loops over typed values.
+    fn add_all(states: &mut [Self], groups: &Assigned, values: &Vector<'_>) -> usize {
+        let now = Moment::default();
+        let mut grown = 0;
+        groups.each(|row, group| grown += states[group].add(values.get(row), &now));
+        grown
+    }
+
     /// Takes in what another state has seen.
     fn merge(&mut self, other: Self);
 
@@ -51,8 +64,15 @@ pub(crate) trait State: Default + Send + 'static {
 
 /// The states of one aggregate for all groups.
 pub(crate) trait Accumulator: Send {
-    /// Takes in row `i` of the batch for group `groups[i]`; `values` is None for an aggregate without field.
-    fn add(&mut self, groups: &[u32], values: Option<&Vector<'_>>, moments: Option<&[Moment]>);
+    /// Takes in the rows of a batch for their groups, all below `count`; `values` is None for an
+    /// aggregate without field.
+    fn add(
+        &mut self,
+        groups: &Assigned,
+        count: usize,
+        values: Option<&Vector<'_>>,
+        moments: Option<&[Moment]>,
+    );
 
     /// Group `i` of `other` is group `into[i]` here. False: `other` is another aggregate.
     fn merge(&mut self, other: Box<dyn Accumulator>, into: &[u32]) -> bool;
@@ -88,14 +108,30 @@ impl<S: State> Grouped<S> {
 }
 
 impl<S: State> Accumulator for Grouped<S> {
-    fn add(&mut self, groups: &[u32], values: Option<&Vector<'_>>, moments: Option<&[Moment]>) {
-        let now = Moment::default();
-        for (row, group) in groups.iter().enumerate() {
-            let cell = values.map_or(Cell::Int(1), |vector| vector.get(row));
-            let at = moments.map_or(&now, |list| &list[row]);
-            let grown = self.state(*group).add(cell, at);
-            self.heap += grown;
+    fn add(
+        &mut self,
+        groups: &Assigned,
+        count: usize,
+        values: Option<&Vector<'_>>,
+        moments: Option<&[Moment]>,
+    ) {
+        const ROWS: &Vector<'static> = &Vector::Constant(Value::Int(1));
+        if count > self.states.len() {
+            self.states.resize_with(count, S::default);
         }
+        let states = &mut self.states;
+        let mut grown = 0;
+        match (values.unwrap_or(ROWS), moments) {
+            (values, Some(moments)) => {
+                groups.each(|row, group| grown += states[group].add(values.get(row), &moments[row]));
+            }
+            (Vector::Sparse(inner, indexes), None) => {
+                let (groups, dense) = feed::present(groups, inner, indexes);
+                grown = S::add_all(states, &groups, &dense);
+            }
+            (values, None) => grown = S::add_all(states, groups, values),
+        }
+        self.heap += grown;
     }
 
     fn merge(&mut self, other: Box<dyn Accumulator>, into: &[u32]) -> bool {

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Moment, State};
+use super::feed::each_number;
+use super::{Assigned, Moment, State};
+use crate::run::vector::Vector;
+use crate::value::number::Number;
 use crate::value::{Cell, Value};
 
 /// Values a group keeps exactly.
@@ -93,6 +96,12 @@ impl Histogram {
 }
 
 impl Percentile {
+    /// Returns by how many bytes it grew.
+    fn add_number(&mut self, n: Number) -> usize {
+        self.insert(n.float());
+        if matches!(self.0, Seen::Exact(_)) { size_of::<f64>() } else { 0 }
+    }
+
     fn insert(&mut self, x: f64) {
         match &mut self.0 {
             Seen::Histogram(histogram) => histogram.add(x),
@@ -110,11 +119,13 @@ impl Percentile {
 
 impl State for Percentile {
     fn add(&mut self, cell: Cell<'_>, _at: &Moment) -> usize {
-        let Some(n) = cell.number() else {
-            return 0;
-        };
-        self.insert(n.float());
-        if matches!(self.0, Seen::Exact(_)) { size_of::<f64>() } else { 0 }
+        cell.number().map_or(0, |n| self.add_number(n))
+    }
+
+    fn add_all(states: &mut [Percentile], groups: &Assigned, values: &Vector<'_>) -> usize {
+        let mut grown = 0;
+        each_number(values, groups, |group, n| grown += states[group].add_number(n));
+        grown
     }
 
     fn merge(&mut self, other: Percentile) {

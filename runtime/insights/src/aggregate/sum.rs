@@ -1,6 +1,8 @@
 //! `sum(f)` and `avg(f)` of the values that are numbers; absent when there is none.
 
-use super::{Moment, State};
+use super::feed::each_number;
+use super::{Assigned, Moment, State};
+use crate::run::vector::Vector;
 use crate::value::number::Number;
 use crate::value::{Cell, Value};
 
@@ -15,6 +17,14 @@ pub(super) struct Sum {
 }
 
 impl Sum {
+    fn add_number(&mut self, n: Number) {
+        match n {
+            Number::Int(n) => self.whole += i128::from(n),
+            Number::Float(x) => self.add_float(x),
+        }
+        self.count += 1;
+    }
+
     fn add_float(&mut self, x: f64) {
         let sum = self.fraction + x;
         self.lost += if self.fraction.abs() >= x.abs() {
@@ -37,12 +47,12 @@ impl Sum {
 
 impl State for Sum {
     fn add(&mut self, cell: Cell<'_>, _at: &Moment) -> usize {
-        match cell.number() {
-            Some(Number::Int(n)) => self.whole += i128::from(n),
-            Some(Number::Float(x)) => self.add_float(x),
-            None => return 0,
-        }
-        self.count += 1;
+        cell.number().into_iter().for_each(|n| self.add_number(n));
+        0
+    }
+
+    fn add_all(states: &mut [Sum], groups: &Assigned, values: &Vector<'_>) -> usize {
+        each_number(values, groups, |group, n| states[group].add_number(n));
         0
     }
 
@@ -68,6 +78,11 @@ pub(super) struct Average(Sum);
 impl State for Average {
     fn add(&mut self, cell: Cell<'_>, at: &Moment) -> usize {
         self.0.add(cell, at)
+    }
+
+    fn add_all(states: &mut [Average], groups: &Assigned, values: &Vector<'_>) -> usize {
+        each_number(values, groups, |group, n| states[group].0.add_number(n));
+        0
     }
 
     fn merge(&mut self, other: Average) {

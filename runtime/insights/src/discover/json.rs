@@ -15,7 +15,22 @@ const ESCAPED: &str = "@@";
 /// Places in a Lambda line where an object may start.
 const FRAGMENT_TRIES: usize = 8;
 
-fn lend(scalar: Scalar<'_>) -> Lent<'_> {
+/// A number, `true`, `false` or `null`.
+pub(crate) fn lend_token(text: &str) -> Lent<'_> {
+    lend(match text {
+        "null" => Scalar::Null,
+        "true" => Scalar::Bool(true),
+        "false" => Scalar::Bool(false),
+        number => Scalar::Number(number),
+    })
+}
+
+/// What stands between the quotes of a string.
+pub(crate) fn lend_quoted(text: &str) -> Lent<'_> {
+    lend_text(Raw::between_quotes(text))
+}
+
+pub(super) fn lend(scalar: Scalar<'_>) -> Lent<'_> {
     match scalar {
         Scalar::Null => Lent::Null,
         Scalar::Bool(b) => Lent::Bool(b),
@@ -43,32 +58,43 @@ pub(super) fn fragment(message: &str, mut attempt: impl FnMut(usize) -> bool) {
 /// Emits every field of the object at `at`; false, and nothing emitted, if there is no object.
 /// `whole`: nothing but white space may follow it.
 pub(super) fn flatten(message: &str, at: usize, whole: bool, emit: &mut dyn FnMut(&str, Lent<'_>)) -> bool {
-    let mut scanner = Scanner::new(message, at);
-    let mut fields = Vec::new();
-    let mut path = String::new();
-    let found = (|| {
-        flatten_value(&mut scanner, &mut path, &mut fields)?;
-        if whole { scanner.end() } else { Some(()) }
-    })();
-    if found.is_none() {
+    let Some(fields) = scalars(message, at, whole, MAX_FIELDS) else {
         return false;
-    }
+    };
     for (name, value) in fields {
+        let value = lend(value);
         if name.starts_with('@') { emit(&format!("@{name}"), value) } else { emit(&name, value) }
     }
     true
 }
 
+/// The paths and scalars of the object at `at`, up to `most` of them, nulls left out.
+pub(super) fn scalars(
+    message: &str,
+    at: usize,
+    whole: bool,
+    most: usize,
+) -> Option<Vec<(String, Scalar<'_>)>> {
+    let mut scanner = Scanner::new(message, at);
+    let mut fields = Vec::new();
+    flatten_value(&mut scanner, &mut String::new(), most, &mut fields)?;
+    if whole {
+        scanner.end()?;
+    }
+    Some(fields)
+}
+
 fn flatten_value<'b>(
     scanner: &mut Scanner<'b>,
     path: &mut String,
-    out: &mut Vec<(String, Lent<'b>)>,
+    most: usize,
+    out: &mut Vec<(String, Scalar<'b>)>,
 ) -> Option<()> {
     let (close, object) = match scanner.next()? {
         Next::Scalar => {
-            let value = lend(scanner.scalar()?);
-            if !value.is_null() && out.len() < MAX_FIELDS {
-                out.push((path.clone(), value));
+            let scalar = scanner.scalar()?;
+            if !matches!(scalar, Scalar::Null) && out.len() < most {
+                out.push((path.clone(), scalar));
             }
             return Some(());
         }
@@ -89,7 +115,7 @@ fn flatten_value<'b>(
             path.push_str(&index.to_string());
             index += 1;
         }
-        flatten_value(scanner, path, out)?;
+        flatten_value(scanner, path, most, out)?;
         path.truncate(outer);
         more = scanner.more(close)?;
     }
@@ -125,6 +151,11 @@ impl Paths {
             None => (!name.starts_with('@')).then(|| name.clone()),
         };
         Paths { list: names.iter().enumerate().filter_map(|(i, name)| Some((i, path(name)?))).collect() }
+    }
+
+    /// The wanted fields that have a path, with it.
+    pub(super) fn list(&self) -> &[(usize, String)] {
+        &self.list
     }
 
     /// Puts the wanted fields of the object at `at` into `values`; false, and `values` null again

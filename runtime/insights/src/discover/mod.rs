@@ -5,11 +5,13 @@
 mod json;
 mod lambda;
 mod positional;
+mod template;
 
 use crate::run::vector::Lent;
 use json::Paths;
 
-pub(crate) use json::Scratch;
+pub(crate) use json::{Scratch, lend_quoted, lend_token};
+pub(crate) use template::Layouts;
 
 /// Fields found in one event at most.
 const MAX_FIELDS: usize = 200;

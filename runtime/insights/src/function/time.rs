@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, FixedOffset};
 
-use super::{Build, Call, Function, Refusal, or_null, row, special, whole_of};
+use super::{Argument, Build, Call, Function, Refusal, or_null, row, special, whole_of};
 use crate::run::node::Node;
 use crate::text::period::Period;
 use crate::value::Value;
@@ -21,7 +21,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 fn floor(call: Call<'_>) -> Result<Node, Refusal> {
-    rounding(call, Period::floor)
+    let period = call.period(1)?;
+    match call.arguments.into_iter().next() {
+        Some(Argument::Node(node)) => Ok(Node::Floor(period, Box::new(node))),
+        _ => Call::refuse(0, "a period cannot stand here"),
+    }
 }
 
 fn rounding(call: Call<'_>, how: fn(Period, i64) -> Option<i64>) -> Result<Node, Refusal> {

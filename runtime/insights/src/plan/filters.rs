@@ -7,10 +7,11 @@ use memchr::memmem::Finder;
 
 use super::needs::{Literal, LiteralKind};
 use super::scope::{Draft, DraftStep};
+use crate::block::Block;
 use crate::error::Error;
 use crate::run::batch::Batch;
 use crate::run::node::Node;
-use crate::run::stage::{Definition, SYSTEM_FIELDS, Slot, Stage, Step};
+use crate::run::stage::{Definition, SYSTEM_FIELDS, Slot, Stage, Step, System};
 use crate::value::Value;
 use crate::value::compare::Comparison;
 use crate::value::number;
@@ -21,9 +22,8 @@ struct Keep(Node);
 
 impl Step for Keep {
     fn run(&self, stage: &Stage, batch: &mut Batch<'_>) -> Result<(), Error> {
-        batch.load_all(stage, &self.0)?;
-        let verdict = self.0.evaluate_owned(batch)?;
-        batch.keep(&verdict);
+        let mask = batch.verdict(stage, &self.0)?;
+        batch.keep(&mask);
         Ok(())
     }
 }
@@ -38,7 +38,8 @@ struct Screen {
 
 impl Step for Screen {
     fn run(&self, _stage: &Stage, batch: &mut Batch<'_>) -> Result<(), Error> {
-        let Some(block) = batch.block().filter(|block| block.column(&self.field).is_none()) else {
+        let reads = |block: &&dyn Block| block.templates().is_none() && block.column(&self.field).is_none();
+        let Some(block) = batch.block().filter(reads) else {
             return Ok(());
         };
         let keep = |row: &u32| {
@@ -53,7 +54,8 @@ impl Step for Screen {
     }
 }
 
-/// How expensive a filter is, cheapest first. None: it depends on rows that a step makes.
+/// How expensive a filter is, cheapest first, where fields are found in messages. None: it depends on
+/// rows that a step makes.
 fn cost(draft: &Draft, node: &Node) -> Option<u8> {
     let mut slots = Vec::new();
     node.slots(&mut slots);
@@ -71,7 +73,7 @@ fn cost(draft: &Draft, node: &Node) -> Option<u8> {
 
 fn slot_cost(draft: &Draft, slot: Slot) -> Option<u8> {
     match &draft.slots[slot] {
-        Definition::System(crate::run::stage::System::Message) => Some(1),
+        Definition::System(System::Message) => Some(1),
         Definition::System(_) | Definition::Input(_) => Some(0),
         Definition::Discovered(_) => Some(3),
         Definition::Produced(producer) => slot_cost(draft, producer.input()).map(|cost| cost.max(4)),
@@ -83,11 +85,31 @@ fn slot_cost(draft: &Draft, slot: Slot) -> Option<u8> {
 /// A screen costs less than reading JSON and more than looking at the message once.
 const SCREEN_COST: u8 = 2;
 
+/// The same where fields are columns: they cost less than searching messages.
+const fn typed(cost: u8) -> u8 {
+    match cost {
+        1 | SCREEN_COST => 3,
+        3 => 1,
+        cost => cost,
+    }
+}
+
+/// The filters of a stage as they run.
+pub(crate) struct Arranged {
+    pub(crate) steps: Vec<Arc<dyn Step>>,
+    /// As [`Stage::typed`].
+    pub(crate) typed: Vec<usize>,
+    /// Texts that every row has that passes.
+    pub(crate) literals: Vec<Literal>,
+    /// Of each list, every row that passes has one.
+    pub(crate) any_of: Vec<Vec<Literal>>,
+}
+
 /// The steps in the order they run, and the texts that the filters require.
-pub(crate) fn arrange(draft: &mut Draft) -> (Vec<Arc<dyn Step>>, Vec<Literal>) {
+pub(crate) fn arrange(draft: &mut Draft) -> Arranged {
     let mut movable: Vec<(u8, Arc<dyn Step>)> = Vec::new();
     let mut fixed: Vec<Arc<dyn Step>> = Vec::new();
-    let mut literals = Vec::new();
+    let (mut literals, mut any_of) = (Vec::new(), Vec::new());
     for step in std::mem::take(&mut draft.steps) {
         let node = match step {
             DraftStep::Fixed(step) => {
@@ -96,6 +118,7 @@ pub(crate) fn arrange(draft: &mut Draft) -> (Vec<Arc<dyn Step>>, Vec<Literal>) {
             }
             DraftStep::Filter(node) => node,
         };
+        any_of.extend(alternatives(draft, &node));
         if let Some(literal) = required(draft, &node) {
             if literal.discovered && is_distinctive(&literal.literal.text) {
                 let finder = Finder::new(literal.literal.text.as_bytes()).into_owned();
@@ -110,8 +133,29 @@ pub(crate) fn arrange(draft: &mut Draft) -> (Vec<Arc<dyn Step>>, Vec<Literal>) {
         }
     }
     movable.sort_by_key(|(cost, _)| *cost);
+    let mut order: Vec<usize> = (0..movable.len()).collect();
+    order.sort_by_key(|at| typed(movable[*at].0));
+    order.extend(movable.len()..movable.len() + fixed.len());
     let steps = movable.into_iter().map(|(_, step)| step).chain(fixed).collect();
-    (steps, literals)
+    Arranged { steps, typed: order, literals, any_of }
+}
+
+/// Texts in `@message` of which an event must have one to pass this filter, if they are several.
+fn alternatives(draft: &Draft, node: &Node) -> Option<Vec<Literal>> {
+    let Node::Match { subject, negated: false, matcher } = node else {
+        return None;
+    };
+    let Node::Slot(slot) = &**subject else {
+        return None;
+    };
+    let message = matches!(draft.slots[*slot], Definition::System(System::Message));
+    let literal = |text: &String| Literal {
+        field: "@message".to_owned(),
+        text: text.clone(),
+        kind: LiteralKind::Contains,
+    };
+    let texts = matcher.any_of().filter(|texts| message && texts.len() > 1)?;
+    Some(texts.iter().map(literal).collect())
 }
 
 struct Required {

@@ -17,6 +17,9 @@ pub struct Needs {
     pub ingestion_time: bool,
     /// An event that lacks one of these cannot match: a block that lacks one need not be pushed.
     pub literals: Vec<Literal>,
+    /// Of each list, an event that matches has at least one: a block that lacks all of one list need not
+    /// be pushed.
+    pub any_of: Vec<Vec<Literal>>,
     /// At most this many events make it into the rows, and `order` alone decides which.
     pub limit: Option<usize>,
     /// The order in which blocks are best pushed.

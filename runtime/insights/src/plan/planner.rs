@@ -1,8 +1,6 @@
 //! Plans one command after another: the rules about their order, what is shown, and the stages.
 //! What each command means is said in its own file.
 
-use std::sync::Arc;
-
 use super::filters::arrange;
 use super::query::{Plan, Window};
 use super::scope::Scope;
@@ -13,7 +11,7 @@ use crate::limits::{MAX_ROWS, MAX_STATS};
 use crate::plan::needs::Needs;
 use crate::run::node::Node;
 use crate::run::sink::Barrier;
-use crate::run::stage::{Stage, Step};
+use crate::run::stage::Stage;
 use crate::run::top::Top;
 use crate::text::lex::Span;
 use crate::text::parser::error_at;
@@ -206,18 +204,18 @@ impl<'p> Planner<'p> {
 
     fn build(self, columns: Vec<(String, usize)>) -> Plan {
         let mut stages: Vec<Stage> = Vec::new();
-        let mut required = Vec::new();
+        let (mut required, mut any_of) = (Vec::new(), Vec::new());
         for mut draft in self.scope.stages {
             let Some(barrier) = draft.barrier.take() else {
                 continue;
             };
-            let (steps, literals): (Vec<Arc<dyn Step>>, _) = arrange(&mut draft);
+            let arranged = arrange(&mut draft);
             if stages.is_empty() {
-                required = literals;
+                (required, any_of) = (arranged.literals, arranged.any_of);
             }
-            stages.push(draft.build(steps, barrier));
+            stages.push(draft.build(arranged.steps, arranged.typed, barrier));
         }
-        let needs = Needs::of(&stages[0], required);
+        let needs = Needs { any_of, ..Needs::of(&stages[0], required) };
         Plan::new(stages, columns, needs, self.limited)
     }
 }

@@ -57,12 +57,13 @@ impl Draft {
     }
 
     /// The stage as it will run.
-    pub(crate) fn build(self, steps: Vec<Arc<dyn Step>>, barrier: Barrier) -> Stage {
+    pub(crate) fn build(self, steps: Vec<Arc<dyn Step>>, typed: Vec<usize>, barrier: Barrier) -> Stage {
         Stage {
             slots: self.slots,
             wanted: Wanted::new(self.wanted),
             wanted_slots: self.wanted_slots,
             steps,
+            typed,
             barrier,
         }
     }

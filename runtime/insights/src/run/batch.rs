@@ -1,12 +1,16 @@
 //! A batch: some rows of one block or table, and the columns computed for them so far.
 //! Columns are made when first asked for, so what no surviving row needs is never computed.
 
-use super::node::Node;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::gather::Source;
+use super::mask::Mask;
 use super::rank::Tie;
-use super::stage::{Definition, Slot, Stage, System};
-use super::vector::{Lent, Vector};
+use super::stage::{Slot, Stage};
+use super::vector::Vector;
 use crate::block::Block;
-use crate::discover::Kind;
+use crate::discover::Layouts;
 use crate::error::Error;
 use crate::limits::MAX_MADE_ROWS;
 use crate::value::{Cell, Value};
@@ -21,24 +25,69 @@ pub(crate) struct Table {
 /// Where a batch's rows come from.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin<'b> {
-    Block(&'b dyn Block),
+    /// The execution remembers how templates lie from block to block.
+    Block(&'b dyn Block, &'b RefCell<Layouts>),
     Table(&'b Table),
+}
+
+/// Row numbers in the origin, never descending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// This many, from the first.
+    All(usize),
+    Some(Vec<u32>),
+}
+
+impl Rows {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Rows::All(len) => *len,
+            Rows::Some(rows) => rows.len(),
+        }
+    }
+
+    /// The number in the origin of the batch's row.
+    pub(crate) fn at(&self, row: u32) -> usize {
+        match self {
+            Rows::All(_) => row as usize,
+            Rows::Some(rows) => rows[row as usize] as usize,
+        }
+    }
+
+    /// All numbers.
+    pub(crate) fn list(&self) -> Vec<u32> {
+        match self {
+            Rows::All(len) => (0..*len).filter_map(index).collect(),
+            Rows::Some(rows) => rows.clone(),
+        }
+    }
+
+    /// The numbers of some of the batch's rows.
+    pub(crate) fn pick(&self, rows: &[u32]) -> Vec<u32> {
+        match self {
+            Rows::All(_) => rows.to_vec(),
+            Rows::Some(all) => rows.iter().map(|row| all[*row as usize]).collect(),
+        }
+    }
 }
 
 /// Some rows and their columns.
 pub(crate) struct Batch<'b> {
-    origin: Origin<'b>,
-    /// Row numbers in the origin.
-    rows: Vec<u32>,
+    pub(super) origin: Origin<'b>,
+    pub(super) rows: Rows,
     /// Place among the rows made from one event; empty while no command has made several.
     subs: Vec<u32>,
-    slots: Vec<Option<Vector<'b>>>,
+    pub(super) slots: Vec<Option<Vector<'b>>>,
+    /// Where the wanted fields come from in a block with templates: `[field][template]`.
+    pub(super) fields: Option<Rc<Vec<Vec<Source>>>>,
+    /// The same for the columns of a `parse`, under its first target.
+    pub(super) cuts: Vec<(Slot, Rc<Vec<Vec<Source>>>)>,
 }
 
 impl<'b> Batch<'b> {
-    pub(crate) fn new(stage: &Stage, origin: Origin<'b>, rows: Vec<u32>) -> Batch<'b> {
+    pub(crate) fn new(stage: &Stage, origin: Origin<'b>, rows: Rows) -> Batch<'b> {
         let slots = stage.slots.iter().map(|_| None).collect();
-        Batch { origin, rows, subs: Vec::new(), slots }
+        Batch { origin, rows, subs: Vec::new(), slots, fields: None, cuts: Vec::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -46,32 +95,33 @@ impl<'b> Batch<'b> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
     }
 
     pub(crate) fn block(&self) -> Option<&'b dyn Block> {
         match self.origin {
-            Origin::Block(block) => Some(block),
+            Origin::Block(block, _) => Some(block),
             Origin::Table(_) => None,
         }
     }
 
     /// The row's number in its block or table.
     pub(crate) fn origin_row(&self, row: usize) -> usize {
-        self.rows[row] as usize
+        match &self.rows {
+            Rows::All(_) => row,
+            Rows::Some(rows) => rows[row] as usize,
+        }
     }
 
     /// Distinct origin rows; rows made from one event stand together.
     pub(crate) fn origins(&self) -> u64 {
-        let mut count = 0;
-        let mut last = None;
-        for row in &self.rows {
-            if last != Some(row) {
-                count += 1;
-                last = Some(row);
+        match &self.rows {
+            Rows::Some(rows) if !self.subs.is_empty() => {
+                let repeated = rows.windows(2).filter(|pair| pair[0] == pair[1]).count();
+                (rows.len() - repeated) as u64
             }
+            rows => rows.len() as u64,
         }
-        count
     }
 
     /// What orders the row among its equals.
@@ -79,7 +129,7 @@ impl<'b> Batch<'b> {
         let at = self.origin_row(row);
         let sub = self.subs.get(row).copied().unwrap_or(0);
         match self.origin {
-            Origin::Block(block) => {
+            Origin::Block(block, _) => {
                 let (shard, sequence) = block.position(at);
                 Tie { time: block.timestamps()[at], shard, sequence, sub }
             }
@@ -87,11 +137,27 @@ impl<'b> Batch<'b> {
         }
     }
 
+    /// When the row happened; 0 for rows of a table.
+    pub(crate) fn time(&self, row: usize) -> i64 {
+        match self.origin {
+            Origin::Block(block, _) => block.timestamps()[self.origin_row(row)],
+            Origin::Table(_) => 0,
+        }
+    }
+
     /// A column that was loaded before.
     pub(crate) fn get(&self, slot: Slot) -> &Vector<'b> {
-        const ABSENT: &Vector<'static> = &Vector::Constant(Value::Null);
-        // Every reader loads its slots first; a missing one reads as absent.
-        self.slots[slot].as_ref().unwrap_or(ABSENT)
+        const NOTHING: &Vector<'static> = &Vector::Constant(Value::Null);
+        match &self.slots[slot] {
+            Some(vector) => vector,
+            // Every reader loads its slots first; a missing one reads as absent.
+            None => nothing(NOTHING),
+        }
+    }
+
+    /// Whether the column is there.
+    pub(crate) fn is_loaded(&self, slot: Slot) -> bool {
+        self.slots[slot].is_some()
     }
 
     /// Puts a column in place; it has one value per row.
@@ -99,117 +165,9 @@ impl<'b> Batch<'b> {
         self.slots[slot] = Some(vector);
     }
 
-    /// Makes sure the column is there.
-    pub(crate) fn load(&mut self, stage: &Stage, slot: Slot) -> Result<(), Error> {
-        if self.slots[slot].is_some() {
-            return Ok(());
-        }
-        match &stage.slots[slot] {
-            Definition::System(system) => {
-                let vector = self.system(*system);
-                self.slots[slot] = Some(vector);
-            }
-            Definition::Discovered(_) => self.discover(stage),
-            Definition::Input(column) => {
-                if let Origin::Table(table) = self.origin {
-                    let list = &table.columns[*column];
-                    let values = self.rows.iter().map(|row| list[*row as usize].clone()).collect();
-                    self.slots[slot] = Some(Vector::Values(values));
-                }
-            }
-            Definition::Computed(node) => {
-                let vector = self.evaluate(stage, node)?;
-                self.slots[slot] = Some(vector);
-            }
-            Definition::Produced(producer) => {
-                let (input, targets) = (producer.input(), producer.targets());
-                self.load(stage, input)?;
-                let made = producer.produce(self.get(input), self.len());
-                for (target, vector) in targets.iter().zip(made) {
-                    self.slots[*target] = Some(vector);
-                }
-            }
-            // Filled by the step that makes the rows.
-            Definition::Made => {}
-        }
-        Ok(())
-    }
-
-    /// The value of an expression in every row, as a column of its own.
-    pub(crate) fn evaluate(&mut self, stage: &Stage, node: &Node) -> Result<Vector<'b>, Error> {
-        self.load_all(stage, node)?;
-        node.evaluate_owned(self)
-    }
-
-    /// Loads every column an expression reads.
-    pub(crate) fn load_all(&mut self, stage: &Stage, node: &Node) -> Result<(), Error> {
-        let mut slots = Vec::new();
-        node.slots(&mut slots);
-        slots.into_iter().try_for_each(|slot| self.load(stage, slot))
-    }
-
-    fn system(&self, system: System) -> Vector<'b> {
-        let Origin::Block(block) = self.origin else {
-            return Vector::Constant(Value::Null);
-        };
-        let rows = self.rows.iter().map(|row| *row as usize);
-        match system {
-            System::Timestamp => {
-                let times = block.timestamps();
-                Vector::Times(rows.map(|row| times[row]).collect())
-            }
-            System::IngestionTime => {
-                let times = block.ingestion_times();
-                Vector::Times(rows.map(|row| times[row]).collect())
-            }
-            System::Message => Vector::Lent(rows.map(|row| Lent::Borrowed(block.message(row))).collect()),
-            System::LogStream => {
-                Vector::Lent(rows.map(|row| Lent::Borrowed(block.stream_name(row))).collect())
-            }
-            System::Log => Vector::Constant(Value::text(block.log_identifier())),
-            System::Account => {
-                let account = block.log_identifier().split(':').next().unwrap_or("");
-                Vector::Constant(Value::text(account))
-            }
-            System::Pointer => Vector::Values(rows.map(|row| Value::text(block.pointer(row))).collect()),
-        }
-    }
-
-    /// Fills every discovered field at once, so that a message is read at most once.
-    fn discover(&mut self, stage: &Stage) {
-        let Origin::Block(block) = self.origin else {
-            return;
-        };
-        let mut missing = Vec::new();
-        for (field, slot) in stage.wanted_slots.iter().enumerate() {
-            match block.column(stage.wanted.name(field)) {
-                Some(column) => self.slots[*slot] = Some(Vector::from_column(&column, &self.rows)),
-                None => missing.push(field),
-            }
-        }
-        if missing.is_empty() {
-            return;
-        }
-        let fields = stage.wanted.names().len();
-        let kind = Kind::of_log(block.log_identifier());
-        let mut columns: Vec<Vec<Lent<'b>>> = (0..fields).map(|_| Vec::new()).collect();
-        let mut row_values: Vec<Lent<'b>> = vec![Lent::Null; fields];
-        let mut scratch = stage.wanted.scratch();
-        for row in &self.rows {
-            stage.wanted.extract(kind, block.message(*row as usize), &mut scratch, &mut row_values);
-            for field in &missing {
-                columns[*field].push(std::mem::replace(&mut row_values[*field], Lent::Null));
-            }
-        }
-        for field in missing {
-            let values = std::mem::take(&mut columns[field]);
-            self.slots[stage.wanted_slots[field]] = Some(Vector::Lent(values));
-        }
-    }
-
     /// Keeps the rows whose indexes are listed; an index may repeat.
     pub(crate) fn select(&mut self, keep: &[u32]) {
-        self.rows = keep.iter().map(|row| self.rows[*row as usize]).collect();
+        self.rows = Rows::Some(self.rows.pick(keep));
         if !self.subs.is_empty() {
             self.subs = keep.iter().map(|row| self.subs[*row as usize]).collect();
         }
@@ -218,18 +176,12 @@ impl<'b> Batch<'b> {
         }
     }
 
-    /// Keeps the rows for which the verdict is true.
-    pub(crate) fn keep(&mut self, verdict: &Vector<'_>) {
-        if let Vector::Constant(value) = verdict {
-            if !value.cell().truthy() {
-                self.select(&[]);
-            }
-            return;
-        }
-        let rows: Vec<u32> =
-            (0..self.rows.len()).filter(|row| verdict.get(*row).truthy()).filter_map(index).collect();
-        if rows.len() < self.rows.len() {
-            self.select(&rows);
+    /// Keeps the rows of the mask.
+    pub(crate) fn keep(&mut self, mask: &Mask) {
+        match mask {
+            Mask::All => {}
+            Mask::None => self.select(&[]),
+            Mask::Rows(rows) => self.select(rows),
         }
     }
 
@@ -240,8 +192,8 @@ impl<'b> Batch<'b> {
         self.select(&keep);
         // The rows of one event stand together and are numbered in the order they stand in.
         self.subs.clear();
-        for row in 0..self.rows.len() {
-            let same = row > 0 && self.rows[row - 1] == self.rows[row];
+        for row in 0..self.len() {
+            let same = row > 0 && self.origin_row(row - 1) == self.origin_row(row);
             let sub = if same { self.subs[row - 1].saturating_add(1) } else { 0 };
             self.subs.push(sub);
         }
@@ -256,6 +208,11 @@ impl<'b> Batch<'b> {
     pub(crate) fn cell(&self, slot: Slot, row: usize) -> Cell<'_> {
         self.get(slot).get(row)
     }
+}
+
+/// Shortens the lifetime of what borrows nothing.
+fn nothing<'a, 'b>(vector: &'a Vector<'static>) -> &'a Vector<'b> {
+    vector
 }
 
 /// Refuses to make more rows from one block than the bound.

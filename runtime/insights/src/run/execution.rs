@@ -1,10 +1,13 @@
 //! One running query: blocks in, partial state, rows out. Executions of the same query on
 //! different blocks and threads merge. Knows no thread.
 
-use super::batch::{Batch, Origin, Table, index};
+use std::cell::RefCell;
+
+use super::batch::{Batch, Origin, Rows, Table, index};
 use super::sink::Sink;
 use super::stage::Stage;
 use crate::block::Block;
+use crate::discover::Layouts;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::plan::query::{Plan, Query, Window};
@@ -35,6 +38,7 @@ pub struct Output {
 pub struct Execution {
     query: Query,
     sink: Box<dyn Sink>,
+    layouts: RefCell<Layouts>,
     matched: u64,
     scanned: u64,
     bytes: u64,
@@ -50,7 +54,7 @@ impl Execution {
     pub fn with_limits(query: &Query, limits: Limits) -> Execution {
         let query = query.clone().limited(limits);
         let sink = query.plan().stages[0].barrier.open(limits);
-        Execution { query, sink, matched: 0, scanned: 0, bytes: 0 }
+        Execution { query, sink, layouts: RefCell::default(), matched: 0, scanned: 0, bytes: 0 }
     }
 
     /// Runs the query on one block. Events outside the window are ignored.
@@ -60,7 +64,10 @@ impl Execution {
         let rows = in_window(block, self.query.window());
         self.scanned += rows.len() as u64;
         self.bytes += bytes(block, &rows);
-        let mut batch = Batch::new(stage, Origin::Block(block), rows);
+        if rows.len() == 0 {
+            return Ok(Control::Continue);
+        }
+        let mut batch = Batch::new(stage, Origin::Block(block, &self.layouts), rows);
         stage.run(&mut batch)?;
         self.matched += batch.origins();
         if batch.is_empty() {
@@ -90,7 +97,7 @@ impl Execution {
 
     /// The rows.
     pub fn finish(self) -> Result<Output, Error> {
-        let Execution { query, sink, matched, scanned, bytes } = self;
+        let Execution { query, sink, matched, scanned, bytes, .. } = self;
         let plan = query.plan();
         let mut table = sink.finish()?;
         for stage in &plan.stages[1..] {
@@ -100,23 +107,37 @@ impl Execution {
     }
 }
 
-fn in_window(block: &dyn Block, window: Window) -> Vec<u32> {
+/// The visible rows within the window; without reading times where the bounds tell.
+fn in_window(block: &dyn Block, window: Window) -> Rows {
+    let inside = |ms: i64| (window.start_ms..=window.end_ms).contains(&ms);
+    let visible = block.visible().filter(|rows| rows.len() < block.len());
+    if let Some((oldest, newest)) = block.time_bounds() {
+        if newest < window.start_ms || oldest > window.end_ms {
+            return Rows::Some(Vec::new());
+        }
+        if inside(oldest) && inside(newest) {
+            return visible.map_or(Rows::All(block.len()), |rows| Rows::Some(rows.to_vec()));
+        }
+    }
     let times = block.timestamps();
-    let inside = |row: &usize| (window.start_ms..=window.end_ms).contains(&times[*row]);
-    (0..block.len()).filter(inside).filter_map(index).collect()
+    let rows: Vec<u32> = match visible {
+        Some(rows) => rows.iter().copied().filter(|row| inside(times[*row as usize])).collect(),
+        None => (0..block.len()).filter(|row| inside(times[*row])).filter_map(index).collect(),
+    };
+    if rows.len() == block.len() { Rows::All(rows.len()) } else { Rows::Some(rows) }
 }
 
-fn bytes(block: &dyn Block, rows: &[u32]) -> u64 {
-    if rows.len() == block.len() {
-        return block.bytes();
+fn bytes(block: &dyn Block, rows: &Rows) -> u64 {
+    match rows {
+        Rows::All(_) => block.bytes(),
+        Rows::Some(rows) if rows.is_empty() => 0,
+        Rows::Some(rows) => block.bytes_of(rows),
     }
-    rows.iter().map(|row| block.message(*row as usize).len() as u64).sum()
 }
 
 /// A table through one later stage.
 fn through(stage: &Stage, table: &Table, limits: Limits) -> Result<Table, Error> {
-    let rows = (0..table.rows).filter_map(index).collect();
-    let mut batch = Batch::new(stage, Origin::Table(table), rows);
+    let mut batch = Batch::new(stage, Origin::Table(table), Rows::All(table.rows));
     stage.run(&mut batch)?;
     let mut sink = stage.barrier.open(limits);
     if !batch.is_empty() {

@@ -2,13 +2,15 @@
 
 use std::any::Any;
 use std::cmp::Ordering;
-use std::collections::HashMap;
+
+use hashbrown::HashMap;
 
 use super::batch::{Batch, Table};
+use super::keys::Local;
 use super::node::write_key;
 use super::sink::Sink;
 use super::stage::{Slot, Stage};
-use crate::aggregate::{Accumulator, Aggregate, Moment};
+use crate::aggregate::{Accumulator, Aggregate, Assigned, Moment};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::value::Value;
@@ -86,18 +88,63 @@ impl GroupsSink {
         Ok(())
     }
 
-    fn assign(&mut self, batch: &Batch<'_>) -> Result<Vec<u32>, Error> {
-        let keys = self.spec.keys.clone();
-        let mut key = Vec::new();
-        let mut groups = Vec::with_capacity(batch.len());
-        for row in 0..batch.len() {
-            key.clear();
-            for slot in &keys {
-                write_key(batch.cell(*slot, row), &mut key);
-            }
-            groups.push(self.group(&key, || batch.row(&keys, row))?);
+    /// The group of every row. Each combination of key values is looked up once per batch.
+    fn assign(&mut self, batch: &Batch<'_>) -> Result<Assigned, Error> {
+        let slots = self.spec.keys.clone();
+        let rows = batch.len();
+        let locals: Vec<Local<'_>> = slots.iter().map(|slot| Local::of(batch.get(*slot), rows)).collect();
+        if locals.iter().all(|local| matches!(local, Local::Same)) {
+            return Ok(Assigned::One { group: self.group_of(batch, &slots, 0)?, rows });
         }
-        Ok(groups)
+        let mut combined = vec![0u64; rows];
+        let mut size = Some(1u64);
+        for local in &locals {
+            // Where the combinations cannot be numbered, each row is looked up by itself.
+            let Some(factor) = size else { break };
+            local.add_to(&mut combined, factor);
+            size = factor.checked_mul(local.count() as u64);
+        }
+        let mut groups = Vec::with_capacity(rows);
+        match size.and_then(|size| usize::try_from(size).ok()) {
+            Some(size) if size <= rows.saturating_mul(4).max(256) => {
+                let mut known = vec![u32::MAX; size];
+                for (row, key) in combined.iter().enumerate() {
+                    // Below `size`, which is a usize.
+                    let known = &mut known[usize::try_from(*key).unwrap_or(0)];
+                    if *known == u32::MAX {
+                        *known = self.group_of(batch, &slots, row)?;
+                    }
+                    groups.push(*known);
+                }
+            }
+            Some(_) => {
+                let mut known: HashMap<u64, u32> = HashMap::new();
+                for (row, key) in combined.iter().enumerate() {
+                    groups.push(match known.get(key) {
+                        Some(group) => *group,
+                        None => {
+                            let group = self.group_of(batch, &slots, row)?;
+                            known.insert(*key, group);
+                            group
+                        }
+                    });
+                }
+            }
+            None => {
+                for row in 0..rows {
+                    groups.push(self.group_of(batch, &slots, row)?);
+                }
+            }
+        }
+        Ok(Assigned::Each(groups))
+    }
+
+    fn group_of(&mut self, batch: &Batch<'_>, slots: &[Slot], row: usize) -> Result<u32, Error> {
+        let mut key = Vec::new();
+        for slot in slots {
+            write_key(batch.cell(*slot, row), &mut key);
+        }
+        self.group(&key, || batch.row(slots, row))
     }
 }
 
@@ -126,7 +173,7 @@ impl Sink for GroupsSink {
         for (measure, accumulator) in self.spec.measures.iter().zip(&mut self.accumulators) {
             let values = measure.field.map(|slot| batch.get(slot));
             let moments = moments.as_deref().filter(|_| measure.aggregate.timed);
-            accumulator.add(&groups, values, moments);
+            accumulator.add(&groups, self.keys.len(), values, moments);
         }
         self.check()?;
         Ok(true)

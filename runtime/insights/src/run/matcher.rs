@@ -5,7 +5,7 @@ use std::fmt;
 
 use memchr::memmem::Finder;
 use regex::{Regex, RegexBuilder};
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind};
 
 use crate::limits::REGEX_BYTES;
 use crate::text::syntax::Pattern;
@@ -15,6 +15,9 @@ pub(crate) struct Matcher {
     pattern: Pattern,
     search: Search,
     required: Option<String>,
+    any_of: Option<Vec<String>>,
+    /// A text matches if, and only if, it contains one of `any_of`.
+    literal: bool,
 }
 
 enum Search {
@@ -25,21 +28,35 @@ enum Search {
 impl Matcher {
     /// Compiles; the error says what is wrong with the expression.
     pub(crate) fn new(pattern: &Pattern) -> Result<Matcher, String> {
-        let literal = |text: &str| Search::Literal(Box::new(Finder::new(text.as_bytes()).into_owned()));
-        let (search, required) = match pattern {
-            Pattern::Text(text) => (literal(text), Some(text.clone())),
-            Pattern::Regex(source) => {
-                let regex = compile_regex(source)?;
-                match regex_syntax::parse(source).ok() {
-                    Some(hir) => match whole_literal(&hir) {
-                        Some(text) => (literal(&text), Some(text)),
-                        None => (Search::Regex(Box::new(regex)), required_literal(&hir)),
-                    },
-                    None => (Search::Regex(Box::new(regex)), None),
-                }
-            }
+        let search = |text: &str| Search::Literal(Box::new(Finder::new(text.as_bytes()).into_owned()));
+        let literal = |text: &str| Matcher {
+            pattern: pattern.clone(),
+            search: search(text),
+            required: Some(text.to_owned()).filter(|text| !text.is_empty()),
+            any_of: Some(vec![text.to_owned()]),
+            literal: true,
         };
-        Ok(Matcher { pattern: pattern.clone(), search, required: required.filter(|text| !text.is_empty()) })
+        let source = match pattern {
+            Pattern::Text(text) => return Ok(literal(text)),
+            Pattern::Regex(source) => source,
+        };
+        let regex = compile_regex(source)?;
+        let hir = regex_syntax::parse(source).ok();
+        if let Some(text) = hir.as_ref().and_then(whole_literal) {
+            return Ok(literal(&text));
+        }
+        let any_of = hir.as_ref().map(required_literals);
+        let required = hir.as_ref().and_then(required_literal).filter(|text| !text.is_empty());
+        let exact = any_of.as_ref().is_some_and(|found| found.exact.is_some());
+        let any_of = any_of.and_then(|found| found.exact.or(found.required));
+        let any_of = any_of.filter(|list| list.iter().all(|text| !text.is_empty()));
+        Ok(Matcher {
+            pattern: pattern.clone(),
+            search: Search::Regex(Box::new(regex)),
+            required,
+            literal: exact && any_of.is_some(),
+            any_of,
+        })
     }
 
     /// Whether the text contains a match.
@@ -50,9 +67,27 @@ impl Matcher {
         }
     }
 
+    /// The plain text that is searched for, if the pattern is one.
+    pub(crate) fn finder(&self) -> Option<&Finder<'static>> {
+        match &self.search {
+            Search::Literal(finder) => Some(finder),
+            Search::Regex(_) => None,
+        }
+    }
+
     /// A text that every match contains.
     pub(crate) fn required(&self) -> Option<&str> {
         self.required.as_deref()
+    }
+
+    /// Texts of which every match contains one.
+    pub(crate) fn any_of(&self) -> Option<&[String]> {
+        self.any_of.as_deref()
+    }
+
+    /// Whether containing one of [`Matcher::any_of`] is all it takes.
+    pub(crate) fn is_literal(&self) -> bool {
+        self.literal
     }
 }
 
@@ -100,6 +135,100 @@ fn required_literal(hir: &Hir) -> Option<String> {
     }
 }
 
+/// Texts of an expression: all that it matches, or some of which every match contains one.
+#[derive(Default)]
+struct Literals {
+    exact: Option<Vec<String>>,
+    required: Option<Vec<String>>,
+}
+
+/// Texts tried at once at most, and their length.
+const ALTERNATIVES: usize = 8;
+const LITERAL_BYTES: usize = 64;
+/// Characters of a class that are tried one by one.
+const FEW_CHARS: usize = 3;
+
+/// Long texts exclude more, many cost more.
+fn worth(list: &[String]) -> usize {
+    let shortest = list.iter().map(String::len).min().unwrap_or(0);
+    (shortest * 2).saturating_sub(list.len())
+}
+
+fn better(a: Option<Vec<String>>, b: Option<Vec<String>>) -> Option<Vec<String>> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if worth(&b) > worth(&a) { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
+
+fn required_literals(hir: &Hir) -> Literals {
+    match hir.kind() {
+        HirKind::Empty => Literals { exact: Some(vec![String::new()]), required: None },
+        HirKind::Literal(_) => Literals { exact: whole_literal(hir).map(|text| vec![text]), required: None },
+        HirKind::Capture(capture) => required_literals(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => {
+            let sub = required_literals(&repetition.sub);
+            Literals { exact: None, required: better(sub.exact, sub.required) }
+        }
+        HirKind::Alternation(parts) => {
+            let parts: Vec<Literals> = parts.iter().map(required_literals).collect();
+            let exact = union(parts.iter().map(|part| part.exact.clone()));
+            let required = union(parts.into_iter().map(|part| better(part.exact, part.required)));
+            Literals { exact, required }
+        }
+        HirKind::Concat(parts) => concatenated(parts),
+        HirKind::Class(Class::Unicode(class)) => Literals { exact: few_chars(class), required: None },
+        HirKind::Class(_) | HirKind::Look(_) | HirKind::Repetition(_) => Literals::default(),
+    }
+}
+
+/// `[Ee]`: the characters of a small class.
+fn few_chars(class: &ClassUnicode) -> Option<Vec<String>> {
+    let size: usize = class.iter().map(ClassUnicodeRange::len).sum();
+    let chars = || class.iter().flat_map(|range| range.start()..=range.end());
+    (size <= FEW_CHARS).then(|| chars().map(String::from).collect())
+}
+
+fn union(lists: impl Iterator<Item = Option<Vec<String>>>) -> Option<Vec<String>> {
+    let mut all: Vec<String> = lists.collect::<Option<Vec<_>>>()?.concat();
+    all.sort();
+    all.dedup();
+    (all.len() <= ALTERNATIVES).then_some(all)
+}
+
+/// Runs of parts that are exact multiply; each run and each other part is a candidate.
+fn concatenated(parts: &[Hir]) -> Literals {
+    let mut best = None;
+    let mut run = vec![String::new()];
+    let mut whole = true;
+    for part in parts {
+        let part = required_literals(part);
+        let longer = part.exact.as_ref().and_then(|exact| multiply(&run, exact));
+        if let Some(longer) = longer {
+            run = longer;
+            continue;
+        }
+        whole = false;
+        best = better(best, Some(std::mem::replace(&mut run, vec![String::new()])));
+        match part.exact {
+            Some(exact) => run = exact,
+            None => best = better(best, part.required),
+        }
+    }
+    if whole {
+        return Literals { exact: Some(run), required: None };
+    }
+    Literals { exact: None, required: better(best, Some(run)).filter(|list| worth(list) > 0) }
+}
+
+fn multiply(a: &[String], b: &[String]) -> Option<Vec<String>> {
+    let longest = |list: &[String]| list.iter().map(String::len).max().unwrap_or(0);
+    if a.len() * b.len() > ALTERNATIVES || longest(a) + longest(b) > LITERAL_BYTES {
+        return None;
+    }
+    Some(a.iter().flat_map(|a| b.iter().map(move |b| format!("{a}{b}"))).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +248,34 @@ mod tests {
             ("x*", None),
         ] {
             assert_eq!(matcher(pattern).required(), want, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn literals_of_which_one_is_required() {
+        for (pattern, want, exact) in [
+            ("ERROR", Some(vec!["ERROR"]), true),
+            ("timeout|refused", Some(vec!["refused", "timeout"]), true),
+            ("a(b|c)d", Some(vec!["abd", "acd"]), true),
+            (
+                r"up (timed out|reset) after \d+ms",
+                Some(vec!["up reset after ", "up timed out after "]),
+                false,
+            ),
+            (r"^(error|fail\w+)", Some(vec!["error", "fail"]), false),
+            ("(?i)error", None, false),
+            ("a|b*", None, false),
+            ("[Ee]rror", Some(vec!["Error", "error"]), true),
+            ("[a-z]rror", Some(vec!["rror"]), false),
+            (r"\d+ (a|bcd)", Some(vec![" a", " bcd"]), false),
+            ("(abc)+x", Some(vec!["abc"]), false),
+            ("", Some(vec![""]), true),
+        ] {
+            let matcher = matcher(pattern);
+            let want: Option<Vec<String>> = want.map(|list| list.iter().map(ToString::to_string).collect());
+            let want = want.filter(|_| !pattern.is_empty());
+            assert_eq!(matcher.any_of().map(<[String]>::to_vec), want, "{pattern}");
+            assert_eq!(matcher.is_literal(), exact && want.is_some(), "{pattern}");
         }
     }
 

@@ -1,15 +1,18 @@
 //! Compiled expressions, evaluated a batch at a time. Names are slots by now, literals are values,
 //! functions are closures. Knows no text.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use super::batch::Batch;
+use super::condition::Condition;
 use super::matcher::Matcher;
 use super::stage::Slot;
 use super::vector::{Operand, Vector};
 use crate::error::Error;
 use crate::guest::Guest;
+use crate::text::period::Period;
 use crate::text::syntax::PathStep;
 use crate::value::compare::Comparison;
 use crate::value::number::{Arithmetic, Number};
@@ -30,10 +33,23 @@ pub(crate) enum Node {
     Compare(Comparison, Box<Node>, Box<Node>),
     And(Vec<Node>),
     Or(Vec<Node>),
-    Match { subject: Box<Node>, negated: bool, matcher: Arc<Matcher> },
-    In { subject: Box<Node>, negated: bool, list: Vec<Value> },
+    Match {
+        subject: Box<Node>,
+        negated: bool,
+        matcher: Arc<Matcher>,
+    },
+    In {
+        subject: Box<Node>,
+        negated: bool,
+        list: Vec<Value>,
+    },
     Apply(Apply),
-    Guest { guest: Handle, arguments: Vec<Node> },
+    /// The start of the period that a time lies in.
+    Floor(Period, Box<Node>),
+    Guest {
+        guest: Handle,
+        arguments: Vec<Node>,
+    },
 }
 
 /// A call of a built-in function.
@@ -78,7 +94,9 @@ impl Node {
         visit(self);
         match self {
             Node::Constant(_) | Node::Slot(_) => {}
-            Node::Access(inner, _) | Node::Negate(inner) | Node::Not(inner) => inner.visit(visit),
+            Node::Access(inner, _) | Node::Negate(inner) | Node::Not(inner) | Node::Floor(_, inner) => {
+                inner.visit(visit);
+            }
             Node::Match { subject, .. } | Node::In { subject, .. } => subject.visit(visit),
             Node::Arithmetic(_, a, b) | Node::Compare(_, a, b) => {
                 a.visit(visit);
@@ -119,7 +137,7 @@ impl Node {
             Node::Constant(value) => Vector::Constant(value.clone()),
             Node::Compare(op, a, b) => match (&**a, &**b) {
                 (_, Node::Constant(right)) => {
-                    a.evaluate(batch)?.test(len, |cell| op.holds(cell, right.cell()))
+                    flags(Condition::Compare(*op, right), &*a.evaluate(batch)?, len)
                 }
                 _ => {
                     let (a, b) = (a.evaluate(batch)?, b.evaluate(batch)?);
@@ -127,12 +145,18 @@ impl Node {
                 }
             },
             Node::Match { subject, negated, matcher } => {
-                subject.evaluate(batch)?.test(len, |cell| matches(cell, matcher) != *negated)
+                let condition = Condition::Match { matcher, negated: *negated };
+                flags(condition, &*subject.evaluate(batch)?, len)
             }
             Node::In { subject, negated, list } => {
-                subject.evaluate(batch)?.test(len, |cell| contains(cell, list) != *negated)
+                let condition = Condition::In { list, negated: *negated };
+                flags(condition, &*subject.evaluate(batch)?, len)
             }
-            Node::Not(inner) => inner.evaluate(batch)?.test(len, |cell| !cell.truthy()),
+            Node::Not(inner) => {
+                let inner = inner.evaluate(batch)?;
+                Vector::Bools((0..len).map(|row| !inner.get(row).truthy()).collect())
+            }
+            Node::Floor(period, inner) => floor(*period, &*inner.evaluate(batch)?, len),
             Node::And(list) => all(list, batch, true)?,
             Node::Or(list) => all(list, batch, false)?,
             Node::Negate(inner) => {
@@ -176,11 +200,14 @@ impl Node {
             Node::And(list) => Value::Bool(list.iter().all(|n| n.one(slot).cell().truthy())),
             Node::Or(list) => Value::Bool(list.iter().any(|n| n.one(slot).cell().truthy())),
             Node::Match { subject, negated, matcher } => {
-                Value::Bool(matches(subject.one(slot).cell(), matcher) != *negated)
+                let condition = Condition::Match { matcher, negated: *negated };
+                Value::Bool(condition.holds(subject.one(slot).cell()))
             }
             Node::In { subject, negated, list } => {
-                Value::Bool(contains(subject.one(slot).cell(), list) != *negated)
+                let condition = Condition::In { list, negated: *negated };
+                Value::Bool(condition.holds(subject.one(slot).cell()))
             }
+            Node::Floor(period, inner) => floor_one(*period, inner.one(slot).cell()),
             Node::Apply(apply) => {
                 let values: Vec<Value> = apply.arguments.iter().map(|n| n.one(slot)).collect();
                 let cells: Vec<Cell<'_>> = values.iter().map(|v| apply.visible(v.cell())).collect();
@@ -215,12 +242,40 @@ fn all<'b>(list: &[Node], batch: &Batch<'b>, verdict: bool) -> Result<Vector<'b>
     Ok(Vector::Bools(out))
 }
 
-fn matches(cell: Cell<'_>, matcher: &Matcher) -> bool {
-    cell.text().is_some_and(|text| matcher.is_match(&text))
+/// A condition as a value in every row.
+fn flags<'b>(condition: Condition<'_>, subject: &Vector<'_>, len: usize) -> Vector<'b> {
+    match subject {
+        Vector::Constant(value) => Vector::Constant(Value::Bool(condition.holds(value.cell()))),
+        subject => Vector::Bools(condition.mask(subject, len).flags(len)),
+    }
 }
 
-fn contains(cell: Cell<'_>, list: &[Value]) -> bool {
-    list.iter().any(|value| Comparison::Equal.holds(cell, value.cell()))
+fn floor_one(period: Period, cell: Cell<'_>) -> Value {
+    let start = cell.number().and_then(Number::whole).and_then(|ms| period.floor(ms));
+    start.map_or(Value::Null, Value::Time)
+}
+
+/// Neighbours in time mostly lie in the same period.
+fn floor<'b>(period: Period, inner: &Vector<'_>, len: usize) -> Vector<'b> {
+    if let Vector::Constant(value) = inner {
+        return Vector::Constant(floor_one(period, value.cell()));
+    }
+    let (Vector::Times(list) | Vector::Ints(list)) = inner else {
+        return Vector::Values((0..len).map(|row| floor_one(period, inner.get(row))).collect());
+    };
+    let mut out = Vec::with_capacity(len);
+    let (mut start, mut end) = (0, 0);
+    for ms in list.iter() {
+        if !(start..end).contains(ms) {
+            let Some(found) = period.floor(*ms) else {
+                return Vector::Values(list.iter().map(|ms| floor_one(period, Cell::Time(*ms))).collect());
+            };
+            start = found;
+            end = period.ceil(ms.saturating_add(1)).unwrap_or(ms.saturating_add(1));
+        }
+        out.push(start);
+    }
+    Vector::Times(Cow::Owned(out))
 }
 
 fn negate(cell: Cell<'_>) -> Value {

@@ -52,6 +52,12 @@ pub(crate) struct Rank {
 }
 
 impl Rank {
+    /// The first key as a number. Only exact ones: beyond 2^53 a float stands for several.
+    pub(crate) fn first_number(&self) -> Option<f64> {
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        self.keys.first()?.number().filter(|x| x.abs() < EXACT)
+    }
+
     /// Bytes held, roughly.
     pub(crate) fn bytes(&self) -> usize {
         self.keys.iter().map(SortKey::bytes).sum::<usize>() + size_of::<Rank>()
@@ -72,6 +78,11 @@ impl Ordered {
                 Ordering::Equal => {}
                 order => return order == Ordering::Greater,
             }
+        }
+        // Asking for the time costs less than for the position.
+        let time = batch.time(row);
+        if time != rank.tie.time {
+            return (time > rank.tie.time) == (self.base == Base::Newest);
         }
         self.ties(&batch.tie(row), &rank.tie) == Ordering::Less
     }

@@ -5,11 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::batch::Batch;
+use super::gather::Source;
 use super::node::Node;
 use super::sink::Barrier;
 use super::vector::Vector;
 use crate::discover::Wanted;
 use crate::error::Error;
+use crate::lend::Templates;
 
 /// The number of a column within its stage.
 pub(crate) type Slot = usize;
@@ -62,8 +64,14 @@ pub(crate) trait Producer: fmt::Debug + Send + Sync {
     /// The columns it makes, in order.
     fn targets(&self) -> &[Slot];
 
-    /// One column per target.
+    /// One column per target, all of texts.
     fn produce<'b>(&self, input: &Vector<'b>, len: usize) -> Vec<Vector<'b>>;
+
+    /// Where the targets stand in every message of a template, one source each; None if that cannot
+    /// be told without the messages.
+    fn cut(&self, _templates: &dyn Templates, _template: usize) -> Option<Vec<Source>> {
+        None
+    }
 }
 
 /// Something that happens to rows in order: keep, drop, multiply.
@@ -80,17 +88,22 @@ pub(crate) struct Stage {
     pub(crate) wanted: Wanted,
     /// Their slots, in the same order.
     pub(crate) wanted_slots: Vec<Slot>,
+    /// In the order that is cheapest when fields are found in messages.
     pub(crate) steps: Vec<Arc<dyn Step>>,
+    /// The order in which they are cheapest when fields are columns of their own.
+    pub(crate) typed: Vec<usize>,
     pub(crate) barrier: Barrier,
 }
 
 impl Stage {
     /// Runs every step on the batch.
     pub(crate) fn run(&self, batch: &mut Batch<'_>) -> Result<(), Error> {
-        for step in &self.steps {
+        let typed = batch.block().is_some_and(|block| block.templates().is_some());
+        for at in 0..self.steps.len() {
             if batch.is_empty() {
                 return Ok(());
             }
+            let step = &self.steps[if typed { self.typed[at] } else { at }];
             step.run(self, batch)?;
         }
         Ok(())

@@ -7,6 +7,7 @@ use super::batch::{Batch, Table};
 use super::rank::{Base, Ordered, Rank};
 use super::sink::Sink;
 use super::stage::{Slot, Stage};
+use super::vector::Vector;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::value::Value;
@@ -122,32 +123,80 @@ impl TopSink {
     }
 }
 
-impl Sink for TopSink {
-    fn push(&mut self, stage: &Stage, batch: &mut Batch<'_>) -> Result<bool, Error> {
-        for key in &self.spec.order.keys {
-            batch.load(stage, key.slot)?;
+impl TopSink {
+    /// Keeps the row if it is among the first so far.
+    fn offer(&mut self, batch: &Batch<'_>, row: usize, slack: usize) {
+        if self.worst.as_ref().is_some_and(|worst| !self.spec.order.precedes(batch, row, worst)) {
+            return;
         }
+        let rank = self.spec.order.rank(batch, row);
+        let number = u32::try_from(row).unwrap_or(u32::MAX);
+        self.rows.push(Row::pending(rank, number));
+        if self.rows.len() > slack {
+            self.prune();
+        }
+    }
+
+    /// The number that the first key of a row must reach to be kept, and whether it is sorted downwards.
+    fn bar(&self) -> Option<(f64, bool)> {
+        let key = self.spec.order.keys.first()?;
+        Some((self.worst.as_ref()?.first_number()?, key.descending))
+    }
+
+    /// Whether no row of the batch is good enough, from what is known of its first key.
+    fn is_beaten(&self, stage: &Stage, batch: &mut Batch<'_>) -> bool {
+        let (Some((bar, descending)), Some(key)) = (self.bar(), self.spec.order.keys.first()) else {
+            return false;
+        };
+        batch.bounds(stage, key.slot).is_some_and(
+            |(least, greatest)| {
+                if descending { greatest < bar } else { least > bar }
+            },
+        )
+    }
+
+    /// Offers the rows whose first key is a number that reaches the bar; the others cost one
+    /// comparison each.
+    #[allow(clippy::cast_precision_loss)]
+    fn offer_all(&mut self, batch: &Batch<'_>) {
         let slack = self.spec.limit.saturating_mul(2).saturating_add(64);
-        for row in 0..batch.len() {
+        // With the better rows first, most of the others are dropped at once.
+        let backwards = self.spec.order.keys.is_empty() && self.spec.order.base == Base::Newest;
+        let first = self.spec.order.keys.first().map(|key| batch.get(key.slot));
+        for at in 0..batch.len() {
+            let row = if backwards { batch.len() - 1 - at } else { at };
             if self.spec.any && self.rows.len() >= self.spec.limit {
                 break;
             }
-            if self.worst.as_ref().is_some_and(|worst| !self.spec.order.precedes(batch, row, worst)) {
+            let number = match first {
+                Some(Vector::Floats(list)) => Some(list[row]),
+                Some(Vector::Ints(list)) => Some(list[row] as f64),
+                _ => None,
+            };
+            if let (Some(number), Some((bar, descending))) = (number, self.bar())
+                && (if descending { number < bar } else { number > bar })
+            {
                 continue;
             }
-            let rank = self.spec.order.rank(batch, row);
-            let number = u32::try_from(row).unwrap_or(u32::MAX);
-            self.rows.push(Row::pending(rank, number));
-            if self.rows.len() > slack {
+            self.offer(batch, row, slack);
+        }
+    }
+}
+
+impl Sink for TopSink {
+    fn push(&mut self, stage: &Stage, batch: &mut Batch<'_>) -> Result<bool, Error> {
+        if !self.is_beaten(stage, batch) {
+            for key in &self.spec.order.keys {
+                batch.load(stage, key.slot)?;
+            }
+            self.offer_all(batch);
+            if self.rows.len() >= self.spec.limit {
                 self.prune();
             }
+            fill_pending(self.rows.iter_mut(), &self.spec.exports, stage, batch)?;
+            self.bytes = self.rows.iter().map(|row| row.bytes).sum();
+            self.settle()?;
         }
-        if self.rows.len() >= self.spec.limit {
-            self.prune();
-        }
-        fill_pending(self.rows.iter_mut(), &self.spec.exports, stage, batch)?;
-        self.bytes = self.rows.iter().map(|row| row.bytes).sum();
-        self.settle()?;
         Ok(!(self.spec.limit == 0 || (self.spec.any && self.rows.len() >= self.spec.limit)))
     }
 

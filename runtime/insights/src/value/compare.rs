@@ -99,6 +99,11 @@ impl SortKey {
         natural((self.value.cell(), self.number), (other, other.number()), descending)
     }
 
+    /// The value as a number, if it is one.
+    pub(crate) fn number(&self) -> Option<f64> {
+        self.number.map(Number::float)
+    }
+
     /// Bytes held, roughly.
     pub(crate) fn bytes(&self) -> usize {
         self.value.bytes() + size_of::<Option<Number>>()

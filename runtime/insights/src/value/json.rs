@@ -245,6 +245,16 @@ fn plain(bytes: &[u8]) -> usize {
 }
 
 impl<'a> Raw<'a> {
+    /// The text between the quotes of a string.
+    pub(crate) fn between_quotes(text: &'a str) -> Raw<'a> {
+        Raw { text, escaped: memchr::memchr(b'\\', text.as_bytes()).is_some() }
+    }
+
+    /// As it stands between the quotes.
+    pub(crate) fn written(self) -> &'a str {
+        self.text
+    }
+
     /// The string without its escapes; a lone surrogate becomes U+FFFD.
     pub(crate) fn decode(self) -> Cow<'a, str> {
         if !self.escaped {

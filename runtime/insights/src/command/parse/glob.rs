@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use memchr::memmem::Finder;
 
+use super::symbolic;
+use crate::lend::Templates;
+use crate::run::gather::Source;
 use crate::run::stage::{Producer, Slot};
+use crate::run::strings::NOWHERE;
 use crate::run::vector::{Lent, Vector};
 use crate::value::Cell;
 
@@ -86,8 +90,23 @@ impl Producer for Captures {
     }
 
     fn produce<'b>(&self, input: &Vector<'b>, len: usize) -> Vec<Vector<'b>> {
-        let mut columns: Vec<Vec<Lent<'b>>> = self.targets.iter().map(|_| Vec::with_capacity(len)).collect();
         let mut spans = Vec::new();
+        if let Vector::Texts(strings) = input {
+            let mut columns: Vec<Vec<(u32, u32)>> =
+                self.targets.iter().map(|_| Vec::with_capacity(len)).collect();
+            for row in 0..len {
+                spans.clear();
+                if let Some(text) = strings.get(row) {
+                    self.glob.captures(text, &mut spans);
+                }
+                let base = strings.span(row).0;
+                for (index, column) in columns.iter_mut().enumerate() {
+                    column.push(spans.get(index).map_or(NOWHERE, |span| shifted(base, *span)));
+                }
+            }
+            return columns.into_iter().map(|spans| Vector::Texts(strings.cut(spans))).collect();
+        }
+        let mut columns: Vec<Vec<Lent<'b>>> = self.targets.iter().map(|_| Vec::with_capacity(len)).collect();
         for row in 0..len {
             spans.clear();
             // Text that the block lends is cut without copying.
@@ -106,6 +125,17 @@ impl Producer for Captures {
         }
         columns.into_iter().map(Vector::Lent).collect()
     }
+
+    fn cut(&self, templates: &dyn Templates, template: usize) -> Option<Vec<Source>> {
+        symbolic::cut(&self.glob.pieces, templates, template)
+    }
+}
+
+/// A span within a text that starts at `base`.
+pub(super) fn shifted(base: u32, (start, end): (usize, usize)) -> (u32, u32) {
+    // Spans of texts fit u32, and so do places within them.
+    let at = |offset: usize| base + u32::try_from(offset).unwrap_or(0);
+    (at(start), at(end))
 }
 
 fn push<'b>(columns: &mut [Vec<Lent<'b>>], spans: &[(usize, usize)], cut: impl Fn(usize, usize) -> Lent<'b>) {

@@ -3,6 +3,7 @@
 
 mod glob;
 mod regular;
+mod symbolic;
 
 use std::fmt;
 use std::sync::Arc;

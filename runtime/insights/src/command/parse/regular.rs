@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use regex::Regex;
 
+use super::glob::shifted;
 use crate::error::Error;
 use crate::run::batch::{Batch, check_made_rows};
 use crate::run::matcher::compile_regex;
 use crate::run::stage::{Producer, Slot, Stage, Step};
+use crate::run::strings::NOWHERE;
 use crate::run::vector::{Lent, Vector};
 use crate::value::Value;
 
@@ -58,8 +60,21 @@ impl Producer for Captures {
 
     fn produce<'b>(&self, input: &Vector<'b>, len: usize) -> Vec<Vector<'b>> {
         let Regular { regex, groups, .. } = &*self.regex;
-        let mut columns: Vec<Vec<Lent<'b>>> = self.targets.iter().map(|_| Vec::with_capacity(len)).collect();
         let mut locations = regex.capture_locations();
+        if let Vector::Texts(strings) = input {
+            let mut columns: Vec<Vec<(u32, u32)>> = groups.iter().map(|_| Vec::with_capacity(len)).collect();
+            for row in 0..len {
+                let text = strings.get(row);
+                let found = text.is_some_and(|text| regex.captures_read(&mut locations, text).is_some());
+                let base = strings.span(row).0;
+                for (column, group) in columns.iter_mut().zip(groups) {
+                    let span = locations.get(*group).filter(|_| found);
+                    column.push(span.map_or(NOWHERE, |span| shifted(base, span)));
+                }
+            }
+            return columns.into_iter().map(|spans| Vector::Texts(strings.cut(spans))).collect();
+        }
+        let mut columns: Vec<Vec<Lent<'b>>> = self.targets.iter().map(|_| Vec::with_capacity(len)).collect();
         for row in 0..len {
             // Text that the block lends is cut without copying.
             if let Vector::Lent(list) = input
