@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::choose::Input;
+use super::planes::{put_plane, put_strings, read_plane, read_strings};
+use super::strings::get;
 use super::{
     Codes, EncodedColumn, Facts, HEAD_VALUES_BYTES, Head, Hits, Kind, Strings, Values, Variable, start_head,
 };
@@ -11,10 +13,11 @@ use crate::column::ByteSet;
 use crate::filter::{self, Builder};
 
 // Layout.
-// Head: varint number of values, u8 1 when the values are in the head (at most 256 bytes of them) or 0; then the
-//   values, or their byte set (see `facts`) and the varint length of the longest.
-// Body: the values unless they are in the head; then one byte per row, or with more than 256 values first the
-//   lower and then the upper byte of all rows. Values: for each its varint length, then all of them.
+// Head: varint number of values, u8 1 when the values are in the head (at most 256 bytes with their lengths) or 0;
+//   then for each value its varint length, then all values; or their byte set (see `facts`) and the varint length of
+//   the longest.
+// Body: unless they are in the head, the values: their lengths as numbers, then all of them as a text. Then the codes
+//   as a plane, or with more than 256 values as two planes, the lower bytes first (numbers, texts, planes: `planes`).
 
 /// More values are no dictionary.
 const MAX_VALUES: usize = 1 << 16;
@@ -82,43 +85,43 @@ pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedC
     if input.sample.distinct * 2 > input.sample.rows.len() {
         return None;
     }
-    let mut numbers = Numbers::new(input.values, (rows / 4).clamp(1, MAX_VALUES));
+    // Numbers are better off as numbers, unless they are few.
+    let most = if input.sample.is_number(input.values) { 256 } else { MAX_VALUES };
+    let mut numbers = Numbers::new(input.values, (rows / 4).max(rows.min(32) / 2).clamp(1, most));
     let mut codes = Vec::with_capacity(rows);
     for (row, value) in input.values.iter().enumerate() {
         codes.push(numbers.number(value, row as u32)? as u16);
     }
-    let mut list = Vec::new();
-    let mut text = Vec::new();
-    for &row in &numbers.firsts {
-        let value = input.values.get(row as usize);
-        put_varint(&mut list, value.len() as u64);
-        text.extend_from_slice(value);
-        filter.add(value);
-    }
-    let bytes = ByteSet::of(&text);
-    let longest = numbers.firsts.iter().map(|&row| input.values.get(row as usize).len()).max().unwrap_or(0);
-    list.append(&mut text);
+    let list = || numbers.firsts.iter().map(|&row| input.values.get(row as usize));
+    let mut inline = Vec::new();
+    list().for_each(|value| put_varint(&mut inline, value.len() as u64));
+    list().for_each(|value| inline.extend_from_slice(value));
+    list().for_each(|value| filter.add(value));
 
     let mut head = start_head(Kind::Dictionary, rows);
-    let mut body = Vec::with_capacity(rows * 2);
+    let mut body = Vec::new();
     put_varint(&mut head, numbers.firsts.len() as u64);
-    if list.len() <= HEAD_VALUES_BYTES {
+    if inline.len() <= HEAD_VALUES_BYTES {
         head.push(1);
-        head.append(&mut list);
+        head.append(&mut inline);
     } else {
         head.push(0);
+        let mut bytes = ByteSet::default();
+        list().for_each(|value| bytes.union(&ByteSet::of(value)));
         bytes.write(&mut head);
-        put_varint(&mut head, longest as u64);
-        body.append(&mut list);
+        put_varint(&mut head, list().map(<[u8]>::len).max().unwrap_or(0) as u64);
+        put_strings(list(), &mut body);
     }
-    body.extend(codes.iter().map(|&code| code as u8));
+    let lower: Vec<u8> = codes.iter().map(|&code| code as u8).collect();
+    put_plane(&lower, &mut body);
     if numbers.firsts.len() > 256 {
-        body.extend(codes.iter().map(|&code| (code >> 8) as u8));
+        let upper: Vec<u8> = codes.iter().map(|&code| (code >> 8) as u8).collect();
+        put_plane(&upper, &mut body);
     }
-    Some(EncodedColumn { head, body, compress: true })
+    Some(EncodedColumn { head, body, compress: false })
 }
 
-fn read_values(reader: &mut Reader<'_>, count: usize) -> Result<Arc<[Box<[u8]>]>, Malformed> {
+fn read_inline(reader: &mut Reader<'_>, count: usize) -> Result<Arc<[Box<[u8]>]>, Malformed> {
     // Each value takes at least the byte of its length, so the list is no longer than what was read.
     let mut lengths = Vec::with_capacity(count.min(reader.left()));
     for _ in 0..count {
@@ -142,7 +145,7 @@ pub(super) fn read(reader: &mut Reader<'_>, _rows: usize) -> Result<Box<dyn Head
     let (values, bytes, longest) = match reader.u8()? {
         0 => (None, ByteSet::read(reader)?, reader.varint()? as usize),
         1 => {
-            let values = read_values(reader, count)?;
+            let values = read_inline(reader, count)?;
             let mut bytes = ByteSet::default();
             values.iter().for_each(|value| bytes.union(&ByteSet::of(value)));
             let longest = values.iter().map(|value| value.len()).max().unwrap_or(0);
@@ -178,15 +181,18 @@ impl Head for DictionaryHead {
         let mut reader = Reader::new(body);
         let values = match &self.values {
             Some(values) => Arc::clone(values),
-            None => read_values(&mut reader, self.count)?,
+            None => {
+                let (text, ends) = read_strings(&mut reader, self.count)?;
+                (0..ends.len()).map(|index| get(&text, &ends, index).into()).collect()
+            }
         };
-        let lower = reader.bytes(times.len())?;
+        let lower = read_plane(&mut reader, times.len())?;
         let codes = if self.count <= 256 {
-            OwnCodes::U8(lower.to_vec())
+            OwnCodes::U8(lower)
         } else {
-            let upper = reader.bytes(times.len())?;
+            let upper = read_plane(&mut reader, times.len())?;
             OwnCodes::U16(
-                lower.iter().zip(upper).map(|(&low, &high)| u16::from_le_bytes([low, high])).collect(),
+                lower.iter().zip(&upper).map(|(&low, &high)| u16::from_le_bytes([low, high])).collect(),
             )
         };
         let highest = match &codes {

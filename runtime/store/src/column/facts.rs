@@ -16,6 +16,8 @@ const HIGH: u8 = 2;
 impl ByteSet {
     /// Every byte.
     pub const ALL: Self = Self([u64::MAX; 4]);
+    /// `0` to `9`.
+    pub const DIGITS: Self = Self([0x3ff << b'0', 0, 0, 0]);
 
     /// The bytes of a text.
     #[must_use]
@@ -88,4 +90,13 @@ pub struct Facts {
     pub bytes: ByteSet,
     /// No value is longer.
     pub longest: usize,
+}
+
+/// Bounds of `min / 10^scale` and `max / 10^scale` that also hold after rounding.
+pub(super) fn bounds(min: i64, max: i64, scale: u8) -> (Option<f64>, Option<f64>) {
+    let power = 10_f64.powi(i32::from(scale));
+    // 2^53: up to here whole numbers are exact.
+    let exact = scale == 0 && min.unsigned_abs().max(max.unsigned_abs()) <= 1 << 53;
+    let (min, max) = (min as f64 / power, max as f64 / power);
+    if exact { (Some(min), Some(max)) } else { (Some(min.next_down()), Some(max.next_up())) }
 }

@@ -7,11 +7,20 @@
 
 mod choose;
 mod constant;
+mod decimal;
 mod dictionary;
+mod digits;
 mod facts;
+mod hex;
+mod int;
+mod pattern;
+mod planes;
+mod rans;
 mod sample;
+mod spelling;
 mod strings;
 mod text;
+mod time;
 
 use std::fmt::Debug;
 
@@ -101,9 +110,10 @@ pub enum Variable<'a> {
     },
     /// Whole numbers, each spelled without plus sign and leading zeros.
     Ints(&'a [i64]),
-    /// Decimal fractions: `mantissa / 10^scale`. Their spelling is the column's own affair.
+    /// Decimal fractions: `mantissa / 10^scale` as f64 is what reading the text gives. Their spelling is the column's
+    /// own affair.
     Decimals {
-        /// One per row.
+        /// One per row, none beyond 2^53.
         mantissas: &'a [i64],
         /// Digits behind the point.
         scale: u8,
@@ -138,6 +148,10 @@ trait Head: Debug + Send + Sync {
     fn values(&self) -> &[Box<[u8]>] {
         &[]
     }
+    /// What is known about the rows that contain the needle, which is not empty.
+    fn find(&self, needle: &[u8]) -> Option<Hits> {
+        hits_in(self.values(), needle)
+    }
     /// `times` has as many entries as the column has rows.
     fn decode(&self, body: &[u8], times: &[i64]) -> Result<Box<dyn Values>, Malformed>;
     fn memory_bytes(&self) -> usize;
@@ -159,12 +173,38 @@ trait Values: Debug + Send + Sync {
     }
 }
 
+/// Rows with the needle, when the values that occur leave no question.
+fn hits_in(values: &[Box<[u8]>], needle: &[u8]) -> Option<Hits> {
+    let finder = memchr::memmem::Finder::new(needle);
+    match values.iter().filter(|value| finder.find(value).is_some()).count() {
+        _ if values.is_empty() => None,
+        0 => Some(Hits::None),
+        all if all == values.len() => Some(Hits::All),
+        _ => None,
+    }
+}
+
+/// Writes all values out and searches them at once.
+fn find_rendered<V: Values>(values: &V, needle: &[u8], rows: usize) -> Hits {
+    let (mut text, mut ends) = (Vec::new(), Vec::with_capacity(rows));
+    values.push_rows(&mut (0..rows), &mut text, &mut ends);
+    Hits::of(strings::rows_containing(&text, &ends, needle), rows)
+}
+
 /// Reads what a kind wrote into the head behind the number of rows.
 type ReadHead = fn(&mut Reader<'_>, usize) -> Result<Box<dyn Head>, Malformed>;
 
 /// The kinds by number.
-const KINDS: [(Kind, ReadHead); 3] =
-    [(Kind::Constant, constant::read), (Kind::Dictionary, dictionary::read), (Kind::Text, text::read)];
+const KINDS: [(Kind, ReadHead); 8] = [
+    (Kind::Constant, constant::read),
+    (Kind::Dictionary, dictionary::read),
+    (Kind::Int, int::read),
+    (Kind::Decimal, decimal::read),
+    (Kind::Hex, hex::read),
+    (Kind::Pattern, pattern::read),
+    (Kind::Time, time::read),
+    (Kind::Text, text::read),
+];
 
 // Layout of a head: u8 kind, varint rows, then what the kind says.
 
@@ -226,14 +266,7 @@ impl ColumnHead {
         if needle.is_empty() {
             return Some(Hits::All);
         }
-        let values = self.values();
-        let hits = values.iter().filter(|value| memchr::memmem::find(value, needle).is_some()).count();
-        match hits {
-            _ if values.is_empty() => None,
-            0 => Some(Hits::None),
-            all if all == values.len() => Some(Hits::All),
-            _ => None,
-        }
+        self.head.find(needle)
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {

@@ -32,4 +32,14 @@ impl Sample {
         }
         Self { rows, distinct }
     }
+
+    /// True when all values looked at are numbers.
+    pub(super) fn is_number(&self, values: &Strings) -> bool {
+        let number = |value: &[u8]| {
+            let digits = value.strip_prefix(b"-").unwrap_or(value);
+            digits.first().is_some_and(u8::is_ascii_digit)
+                && digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        };
+        self.rows.iter().all(|&row| number(values.get(row as usize)))
+    }
 }

@@ -1,6 +1,7 @@
 //! Owns the kind Text: any values, as they are. Refuses to know other kinds.
 
 use super::choose::Input;
+use super::planes::{put_lengths, read_strings};
 use super::strings::{get, rows_containing};
 use super::{EncodedColumn, Facts, Head, Hits, Kind, Values, Variable, start_head};
 use crate::codec::{Malformed, Reader, put_varint};
@@ -9,22 +10,22 @@ use crate::filter::Builder;
 
 // Layout.
 // Head: the byte set (see `facts`), varint length of the longest value.
-// Body: for each value its varint length, then all values.
+// Body: the lengths as numbers, then all values as a text (see `planes`).
 
 pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedColumn> {
     let values = input.values;
     let mut head = start_head(Kind::Text, values.len());
-    let mut body = Vec::with_capacity(values.text.len() + values.len() * 2);
-    let mut longest = 0;
+    let mut lengths = Vec::with_capacity(values.len());
     for value in values.iter() {
-        put_varint(&mut body, value.len() as u64);
-        longest = longest.max(value.len());
+        lengths.push(value.len() as i64);
         filter.add(value);
     }
-    body.extend_from_slice(&values.text);
+    let longest = lengths.iter().copied().max().unwrap_or(0);
+    let mut body = Vec::new();
+    put_lengths(&lengths, &values.text, &mut body);
     ByteSet::of(&values.text).write(&mut head);
     put_varint(&mut head, longest as u64);
-    Some(EncodedColumn { head, body, compress: true })
+    Some(EncodedColumn { head, body, compress: false })
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, _rows: usize) -> Result<Box<dyn Head>, Malformed> {
@@ -47,16 +48,11 @@ impl Head for TextHead {
 
     fn decode(&self, body: &[u8], times: &[i64]) -> Result<Box<dyn Values>, Malformed> {
         let mut reader = Reader::new(body);
-        let mut ends = Vec::with_capacity(times.len());
-        let mut end = 0_u64;
-        for _ in 0..times.len() {
-            end = end.saturating_add(reader.varint()?);
-            ends.push(u32::try_from(end).map_err(|_| Malformed("texts too long"))?);
+        let (text, ends) = read_strings(&mut reader, times.len())?;
+        if reader.left() != 0 {
+            return Err(Malformed("bytes behind texts"));
         }
-        if reader.left() as u64 != end {
-            return Err(Malformed("texts of another length"));
-        }
-        Ok(Box::new(Text { text: reader.bytes(end as usize)?.into(), ends }))
+        Ok(Box::new(Text { text, ends }))
     }
 
     fn memory_bytes(&self) -> usize {
@@ -66,7 +62,7 @@ impl Head for TextHead {
 
 #[derive(Debug)]
 struct Text {
-    text: Box<[u8]>,
+    text: Vec<u8>,
     ends: Vec<u32>,
 }
 

@@ -17,9 +17,10 @@ mod words;
 
 use crate::codec::{Malformed, Reader, put_varint};
 use vocabulary::{Vocabulary, Words};
-use words::{DIGIT, OTHER};
+use words::DIGIT;
 
-pub(crate) use words::hash;
+pub(crate) use words::OTHER;
+pub(crate) use words::{KEY_BYTES, for_each_word, hash};
 
 // Layout of a filter, all numbers varints unless they say otherwise:
 //   u8 flags     bit 0: the plain vocabulary was given up, bit 1: the numbered one was
@@ -67,6 +68,26 @@ impl Builder {
         self.hashes.insert(words::hash(word));
     }
 
+    /// Adds the words of a text in which the digits are not the true ones: all but the keys with digits.
+    pub(crate) fn add_skeleton(&mut self, text: &[u8]) {
+        words::for_each_word(text, |start, end, class| {
+            let word = &text[start..end];
+            if class & DIGIT == 0 {
+                self.add_word(word, class);
+            } else if class & OTHER != 0 {
+                self.add_numbered(word);
+            }
+        });
+    }
+
+    fn add_numbered(&mut self, word: &[u8]) {
+        if !self.numbered.is_full() {
+            self.scratch.clear();
+            words::push_skeleton(word, &mut self.scratch);
+            self.numbered.insert(&self.scratch);
+        }
+    }
+
     fn add_word(&mut self, word: &[u8], class: u8) {
         if words::is_key(class, word.len()) {
             self.hashes.insert(words::hash(word));
@@ -76,10 +97,8 @@ impl Builder {
         }
         if class & DIGIT == 0 {
             self.plain.insert(word);
-        } else if !self.numbered.is_full() {
-            self.scratch.clear();
-            words::push_skeleton(word, &mut self.scratch);
-            self.numbered.insert(&self.scratch);
+        } else {
+            self.add_numbered(word);
         }
     }
 

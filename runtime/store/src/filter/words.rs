@@ -9,7 +9,7 @@ pub(crate) const HEX: u8 = 2;
 pub(crate) const OTHER: u8 = 4;
 
 /// Whole words of this length and more are keys of the bloom filter when they look like numbers or ids.
-const KEY_BYTES: usize = 6;
+pub(crate) const KEY_BYTES: usize = 6;
 
 /// What stands for a run of digits in a skeleton. Not a byte of any word.
 const DIGITS: u8 = b'#';
