@@ -36,6 +36,7 @@ const SWEEPS: &[Sweep] = &[
         schedule: |config| &config.retention_schedule,
         run: |app| Box::pin(retention::sweep(app)),
     },
+    Sweep { name: "log data", schedule: |_| "0 * * * * *", run: |app| Box::pin(log_data(app)) },
     Sweep { name: "metric points", schedule: |_| "0 15 * * * *", run: |app| Box::pin(metric_points(app)) },
     Sweep { name: "alarm history", schedule: |_| "0 25 * * * *", run: |app| Box::pin(alarm_history(app)) },
     Sweep { name: "deliveries", schedule: |_| "0 35 * * * *", run: |app| Box::pin(outbox::sweep(app)) },
@@ -101,6 +102,12 @@ async fn deleted_groups(app: Arc<App>) -> Result<(), String> {
 }
 
 /// Joins old points into coarser ones and drops the oldest, a series and a thousand points at a time.
+/// Seals what has waited in memory for too long.
+async fn log_data(app: Arc<App>) -> Result<(), String> {
+    app.store.tick(app.clock.now_ms());
+    Ok(())
+}
+
 async fn metric_points(app: Arc<App>) -> Result<(), String> {
     let now_ms = app.clock.now_ms();
     let mut after = None;

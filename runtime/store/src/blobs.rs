@@ -1,7 +1,7 @@
 //! Owns where sealed segments are kept: whole files, written once, read in parts.
 //! Refuses to know what is in them, so that an object store can stand here later.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,7 +40,14 @@ const OPEN_FILES_MAX: usize = 64;
 /// Blobs as files of a [`Disk`]: written under a temporary name, fsynced, renamed, folder fsynced.
 pub struct DiskBlobs {
     disk: Arc<dyn Disk>,
-    open: Mutex<VecDeque<(String, Arc<dyn DiskFile>)>>,
+    open: Mutex<OpenFiles>,
+}
+
+#[derive(Default)]
+struct OpenFiles {
+    /// With the turn of the last use.
+    files: HashMap<String, (Arc<dyn DiskFile>, u64)>,
+    turn: u64,
 }
 
 impl DiskBlobs {
@@ -52,23 +59,23 @@ impl DiskBlobs {
 
     fn file(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = open.iter().position(|(known, _)| known == name)
-            && let Some(entry) = open.remove(at)
-        {
-            let file = Arc::clone(&entry.1);
-            open.push_back(entry);
-            return Ok(file);
+        open.turn += 1;
+        let turn = open.turn;
+        if let Some((file, used)) = open.files.get_mut(name) {
+            *used = turn;
+            return Ok(Arc::clone(file));
         }
         let file: Arc<dyn DiskFile> = Arc::from(self.disk.open(name)?);
-        if open.len() >= OPEN_FILES_MAX {
-            open.pop_front();
+        if open.files.len() >= OPEN_FILES_MAX {
+            let oldest = open.files.iter().min_by_key(|(_, (_, used))| *used).map(|(name, _)| name.clone());
+            oldest.and_then(|oldest| open.files.remove(&oldest));
         }
-        open.push_back((name.to_owned(), Arc::clone(&file)));
+        open.files.insert(name.to_owned(), (Arc::clone(&file), turn));
         Ok(file)
     }
 
     fn forget(&self, name: &str) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(known, _)| known != name);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).files.remove(name);
     }
 
     fn write(&self, partial: &str, name: &str, bytes: &[u8]) -> io::Result<()> {

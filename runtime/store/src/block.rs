@@ -77,6 +77,22 @@ impl Rows {
         self.push(timestamp, other.ingestion[row], seq, other.hops[row], other.message(row));
     }
 
+    /// The rows of blocks of one stream, by (timestamp, seq); nothing without blocks.
+    pub(crate) fn merged(blocks: &[Block]) -> Option<Self> {
+        let first = blocks.first()?;
+        let mut order: Vec<(i64, u64, usize, usize)> = Vec::new();
+        for (index, block) in blocks.iter().enumerate() {
+            let rows = block.timestamps().iter().zip(block.seqs()).zip(block.range.clone());
+            order.extend(rows.map(|((&time, &seq), row)| (time, seq, index, row)));
+        }
+        order.sort_unstable();
+        let mut rows = Self::empty(first.rows.group, first.rows.stream);
+        for (_, _, block, row) in order {
+            rows.push_from(&blocks[block].rows, row);
+        }
+        Some(rows)
+    }
+
     /// Adds rows of batches of one stream.
     pub(crate) fn push_chunk_rows(&mut self, chunks: &[Arc<Chunk>], rows: &[ChunkRow]) {
         for row in rows {
@@ -447,9 +463,7 @@ impl BlockHandle {
     /// The storage fails or the head of the block is damaged.
     pub fn open(&self) -> Result<ColumnBlock, ReadError> {
         match &self.source {
-            Source::Sealed { segment, index } => {
-                Ok(ColumnBlock::of_decoded(self.meta, segment.load(*index)?, self.clip.clone()))
-            }
+            Source::Sealed { segment, index } => segment.block(*index, self.clip.clone()),
             Source::Memory(batches) => Ok(ColumnBlock::of_batches(self.meta, batches, self.clip.clone())),
         }
     }

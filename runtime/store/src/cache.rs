@@ -1,87 +1,183 @@
-//! Owns the decoded blocks kept for the next reader, bounded in bytes, least recently used out first.
-//! Refuses to know how a block is decoded.
+//! Owns the decoded parts of blocks kept for the next reader, bounded in bytes. Refuses to know how a part is
+//! decoded.
+//!
+//! Heads and filters decide which blocks are read at all: they may take up to three quarters and are pushed
+//! out only by each other. Everything else enters a short queue first and moves to the long one when it was
+//! used there again, so that one large scan passes through without pushing out what others use.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use hashbrown::HashMap;
 
 use crate::block::Rows;
+use crate::filter::Filter;
 use crate::id::SegmentId;
+use crate::message::Decoded;
+use crate::segment::chunks::BlockHead;
 
-type Key = (SegmentId, usize);
+/// A part of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Part {
+    Head,
+    Filter,
+    /// What `message` decodes, by its key.
+    Decoded(u32),
+    /// The whole block; only of version 1.
+    Rows,
+}
+
+/// Segment, block, part.
+pub(crate) type Key = (SegmentId, u32, Part);
+
+/// What is kept; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) enum Kept {
+    Head(Arc<BlockHead>),
+    Filter(Arc<Filter>),
+    Decoded(Decoded),
+    Rows(Arc<Rows>),
+}
+
+/// Threads that read different parts rarely meet at one lock.
+const SHARDS: usize = 8;
+/// What the bookkeeping of one part counts as.
+const SLOT_BYTES: u64 = 96;
+/// Uses that are remembered; each saves a part once when room is made.
+const USES_MAX: u8 = 3;
+
+/// The queues of a shard, in the order of their part of it.
+const INDEX: usize = 0;
+const SHORT: usize = 1;
+const LONG: usize = 2;
 
 #[derive(Debug)]
 pub(crate) struct Cache {
-    bytes_max: u64,
-    state: Mutex<State>,
+    shard_bytes: u64,
+    shards: [RwLock<Shard>; SHARDS],
 }
 
 #[derive(Debug, Default)]
-struct State {
-    blocks: HashMap<Key, (Arc<Rows>, u64)>,
-    by_use: BTreeMap<u64, Key>,
+struct Shard {
+    slots: HashMap<Key, Slot>,
+    queues: [VecDeque<Key>; 3],
+    bytes: [u64; 3],
+}
+
+#[derive(Debug)]
+struct Slot {
+    kept: Kept,
     bytes: u64,
-    clock: u64,
+    queue: usize,
+    uses: AtomicU8,
 }
 
 impl Cache {
     pub(crate) fn new(bytes_max: u64) -> Self {
-        Self { bytes_max, state: Mutex::default() }
+        Self { shard_bytes: bytes_max / SHARDS as u64, shards: Default::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shard(&self, key: &Key) -> &RwLock<Shard> {
+        let part = match key.2 {
+            Part::Head => 0,
+            Part::Filter => 1,
+            Part::Rows => 2,
+            Part::Decoded(part) => u64::from(part) + 3,
+        };
+        let mixed = (key.0.0 ^ (u64::from(key.1) << 24) ^ (part << 48)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        &self.shards[(mixed >> 61) as usize % SHARDS]
     }
 
-    pub(crate) fn get(&self, key: Key) -> Option<Arc<Rows>> {
-        let mut state = self.lock();
-        state.clock += 1;
-        let now = state.clock;
-        let (rows, used) = state.blocks.get_mut(&key)?;
-        let (rows, before) = (Arc::clone(rows), std::mem::replace(used, now));
-        state.by_use.remove(&before);
-        state.by_use.insert(now, key);
-        Some(rows)
+    pub(crate) fn get(&self, key: &Key) -> Option<Kept> {
+        let shard = self.shard(key).read().unwrap_or_else(PoisonError::into_inner);
+        let slot = shard.slots.get(key)?;
+        // Two readers at once may count as one: it is a hint.
+        let uses = slot.uses.load(Ordering::Relaxed);
+        if uses < USES_MAX {
+            slot.uses.store(uses + 1, Ordering::Relaxed);
+        }
+        Some(slot.kept.clone())
     }
 
-    pub(crate) fn put(&self, key: Key, rows: &Arc<Rows>) {
-        let size = rows.memory_bytes();
-        if size > self.bytes_max / 2 {
+    /// Keeps a part of this size, if it is not a large piece of all there is.
+    pub(crate) fn put(&self, key: Key, kept: Kept, bytes: u64) {
+        let bytes = bytes + SLOT_BYTES;
+        if bytes > self.shard_bytes / 2 {
             return;
         }
-        let mut state = self.lock();
-        state.remove(key);
-        state.clock += 1;
-        let now = state.clock;
-        state.blocks.insert(key, (Arc::clone(rows), now));
-        state.by_use.insert(now, key);
-        state.bytes += size;
-        while state.bytes > self.bytes_max {
-            let Some((_, oldest)) = state.by_use.first_key_value() else { break };
-            let oldest = *oldest;
-            state.remove(oldest);
+        let mut shard = self.shard(&key).write().unwrap_or_else(PoisonError::into_inner);
+        let queue = if matches!(key.2, Part::Head | Part::Filter) { INDEX } else { SHORT };
+        let slot = Slot { kept, bytes, queue, uses: AtomicU8::new(0) };
+        if shard.slots.contains_key(&key) {
+            return;
         }
+        shard.slots.insert(key, slot);
+        shard.queues[queue].push_back(key);
+        shard.bytes[queue] += bytes;
+        shard.make_room(self.shard_bytes);
     }
 
     /// Forgets the blocks of a segment that is gone.
     pub(crate) fn forget(&self, segment: SegmentId) {
-        let mut state = self.lock();
-        let keys: Vec<Key> = state.blocks.keys().filter(|key| key.0 == segment).copied().collect();
-        for key in keys {
-            state.remove(key);
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            let shard = &mut *shard;
+            let bytes = &mut shard.bytes;
+            shard.slots.retain(|key, slot| {
+                let stays = key.0 != segment;
+                if !stays {
+                    bytes[slot.queue] -= slot.bytes;
+                }
+                stays
+            });
+            shard.queues.iter_mut().for_each(|queue| queue.retain(|key| key.0 != segment));
         }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.lock().bytes
+        let bytes = |shard: &RwLock<Shard>| {
+            shard.read().unwrap_or_else(PoisonError::into_inner).bytes.iter().sum::<u64>()
+        };
+        self.shards.iter().map(bytes).sum()
     }
 }
 
-impl State {
-    fn remove(&mut self, key: Key) {
-        if let Some((rows, used)) = self.blocks.remove(&key) {
-            self.by_use.remove(&used);
-            self.bytes -= rows.memory_bytes();
+impl Shard {
+    fn make_room(&mut self, bytes_max: u64) {
+        while self.bytes.iter().sum::<u64>() > bytes_max {
+            let data = self.bytes[SHORT] + self.bytes[LONG];
+            let queue = if self.bytes[INDEX] > bytes_max / 4 * 3 || data == 0 {
+                INDEX
+            } else if self.bytes[SHORT] > data / 4 || self.bytes[LONG] == 0 {
+                SHORT
+            } else {
+                LONG
+            };
+            if !self.push_out(queue) {
+                return;
+            }
         }
+    }
+
+    /// Takes the oldest part of a queue out, or gives it another turn because it was used.
+    fn push_out(&mut self, queue: usize) -> bool {
+        let Some(key) = self.queues[queue].pop_front() else { return false };
+        let Some(slot) = self.slots.get_mut(&key) else { return true };
+        let uses = slot.uses.get_mut();
+        if *uses > 0 {
+            // Leaving the short queue costs the uses that earned it; each other turn costs one.
+            *uses = if queue == SHORT { 0 } else { *uses - 1 };
+            let next = if queue == SHORT { LONG } else { queue };
+            slot.queue = next;
+            let bytes = slot.bytes;
+            self.bytes[queue] -= bytes;
+            self.bytes[next] += bytes;
+            self.queues[next].push_back(key);
+        } else if let Some(slot) = self.slots.remove(&key) {
+            self.bytes[queue] -= slot.bytes;
+        }
+        true
     }
 }
 
@@ -90,28 +186,47 @@ mod tests {
     use super::*;
     use crate::id::{GroupId, StreamId};
 
-    fn rows(bytes: usize) -> Arc<Rows> {
-        let mut rows = Rows::empty(GroupId(1), StreamId(1));
-        rows.push(0, 0, 0, 0, &vec![0; bytes - 29]);
-        Arc::new(rows)
+    fn kept() -> Kept {
+        Kept::Rows(Arc::new(Rows::empty(GroupId(1), StreamId(1))))
+    }
+
+    fn data(block: u32) -> Key {
+        (SegmentId(1), block, Part::Decoded(0))
     }
 
     #[test]
-    fn the_cache_keeps_what_was_used_last_within_its_bound() {
-        let cache = Cache::new(300);
-        let key = |index| (SegmentId(1), index);
-        for index in 0..3 {
-            cache.put(key(index), &rows(100));
+    fn the_cache_stays_within_its_bound_and_forgets_segments() {
+        let cache = Cache::new(64 << 10);
+        for block in 0..1000 {
+            cache.put(data(block), kept(), 900);
+            cache.put((SegmentId(2), block, Part::Filter), kept(), 900);
         }
-        assert!(cache.get(key(0)).is_some());
-        cache.put(key(3), &rows(100));
-        assert!(cache.get(key(1)).is_none(), "the least recently used one goes");
-        assert!(cache.get(key(0)).is_some() && cache.get(key(2)).is_some() && cache.get(key(3)).is_some());
-        cache.put(key(3), &rows(50));
-        assert_eq!(cache.bytes(), 250);
-        cache.put(key(4), &rows(151));
-        assert!(cache.get(key(4)).is_none(), "one block may not push out all others");
+        assert!(cache.bytes() <= 64 << 10 && cache.bytes() > 48 << 10, "{}", cache.bytes());
         cache.forget(SegmentId(1));
+        assert!(cache.get(&data(999)).is_none());
+        cache.forget(SegmentId(2));
         assert_eq!(cache.bytes(), 0);
+        cache.put(data(1), kept(), 5000);
+        assert_eq!(cache.bytes(), 0, "one part may not push out all others");
+    }
+
+    #[test]
+    fn a_large_scan_pushes_out_neither_filters_nor_what_is_used_again() {
+        let cache = Cache::new(1 << 20);
+        let filter = |block| (SegmentId(2), block, Part::Filter);
+        for block in 0..300 {
+            cache.put(filter(block), kept(), 900);
+        }
+        for block in 0..200 {
+            cache.put(data(block), kept(), 900);
+            cache.get(&data(block));
+        }
+        for block in 1000..9000 {
+            cache.put(data(block), kept(), 900);
+        }
+        let there = |keys: &mut dyn Iterator<Item = Key>| keys.filter(|key| cache.get(key).is_some()).count();
+        assert_eq!(there(&mut (0..300).map(filter)), 300);
+        assert_eq!(there(&mut (0..200).map(data)), 200);
+        assert!(there(&mut (1000..9000).map(data)) < 1000);
     }
 }

@@ -4,8 +4,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::blobs::Blobs;
-use crate::cache::Cache;
 use crate::cipher::Ciphers;
 use crate::disk::Disk;
 use crate::id::{Position, SegmentId};
@@ -13,6 +11,7 @@ use crate::intake::writer::Queue;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
 use crate::memtable::{Chunk, Generation};
+use crate::segment::Backing;
 use crate::view::View;
 
 /// Called by the intake thread after each commit with the new [`crate::Store::durable_position`].
@@ -21,10 +20,9 @@ pub type OnAdvance = Arc<dyn Fn(Position) + Send + Sync>;
 
 pub(crate) struct Engine {
     pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) manifest: Arc<dyn Manifest>,
     pub(crate) limits: Limits,
-    pub(crate) cache: Arc<Cache>,
+    pub(crate) backing: Backing,
     pub(crate) ciphers: Arc<Ciphers>,
     pub(crate) on_advance: Option<OnAdvance>,
     pub(crate) queue: Queue,
@@ -34,6 +32,8 @@ pub(crate) struct Engine {
     pub(crate) next_segment: AtomicU64,
     view: RwLock<View>,
     durable_seq: AtomicU64,
+    /// The memtable the last tick met, by its first seq, and when it was met first.
+    met: Mutex<Option<(u64, i64)>>,
     /// Held while segments and the manifest change; always taken before `view`.
     maintenance: Mutex<()>,
     sealer: Sealer,
@@ -50,6 +50,7 @@ pub(crate) struct Tallies {
     pub(crate) failed_seals: AtomicU64,
     pub(crate) rewritten_segments: AtomicU64,
     pub(crate) dropped_segments: AtomicU64,
+    pub(crate) merged_segments: AtomicU64,
 }
 
 #[derive(Default)]
@@ -68,11 +69,9 @@ struct SealerState {
 
 pub(crate) struct Parts {
     pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) manifest: Arc<dyn Manifest>,
     pub(crate) limits: Limits,
-    pub(crate) cache: Arc<Cache>,
-    pub(crate) ciphers: Arc<Ciphers>,
+    pub(crate) backing: Backing,
     pub(crate) on_advance: Option<OnAdvance>,
 }
 
@@ -80,11 +79,10 @@ impl Engine {
     pub(crate) fn new(parts: Parts, view: View, durable_seq: u64, next_segment: u64) -> Self {
         Self {
             disk: parts.disk,
-            blobs: parts.blobs,
             manifest: parts.manifest,
             limits: parts.limits,
-            cache: parts.cache,
-            ciphers: parts.ciphers,
+            ciphers: Arc::clone(&parts.backing.ciphers),
+            backing: parts.backing,
             on_advance: parts.on_advance,
             queue: Queue::default(),
             counters: Tallies::default(),
@@ -92,6 +90,7 @@ impl Engine {
             next_segment: AtomicU64::new(next_segment),
             view: RwLock::new(view),
             durable_seq: AtomicU64::new(durable_seq),
+            met: Mutex::default(),
             maintenance: Mutex::new(()),
             sealer: Sealer::default(),
         }
@@ -125,6 +124,26 @@ impl Engine {
         self.view().active.cost
     }
 
+    /// Whether the active memtable has held events for too long. The age counts from the first call that met
+    /// them, since the store has no clock.
+    pub(crate) fn is_overdue(&self, now_ms: i64) -> bool {
+        let (first_seq, empty) = {
+            let view = self.view();
+            (view.active.first_seq, view.active.is_empty())
+        };
+        let mut met = lock(&self.met);
+        if empty {
+            *met = None;
+            return false;
+        }
+        let since_ms = match *met {
+            Some((known, since_ms)) if known == first_seq => since_ms.min(now_ms),
+            _ => now_ms,
+        };
+        *met = Some((first_seq, since_ms));
+        now_ms - since_ms >= self.limits.seal_age_ms
+    }
+
     /// Acknowledged data that is not sealed.
     pub(crate) fn intake_cost(&self) -> u64 {
         self.view().generations().map(|generation| generation.cost).sum()
@@ -152,6 +171,11 @@ impl Engine {
     pub(crate) fn call_sealer(&self) {
         lock(&self.sealer.state).wanted = true;
         self.sealer.changed.notify_all();
+    }
+
+    /// Whether the sealer's background work should make way.
+    pub(crate) fn is_stopping(&self) -> bool {
+        lock(&self.sealer.state).stop
     }
 
     pub(crate) fn stop_sealer(&self) {

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::id::SegmentId;
+use crate::keys::KeyError;
 use crate::manifest::ManifestError;
 
 /// Why the store did not open.
@@ -28,6 +29,11 @@ pub enum OpenError {
         /// Its version byte.
         version: u8,
     },
+    /// A file was sealed with another key than the one given.
+    WrongKey {
+        /// The file.
+        name: String,
+    },
     /// A thread could not be started.
     Thread(io::Error),
 }
@@ -44,6 +50,10 @@ impl fmt::Display for OpenError {
             Self::Version { name, version } => {
                 write!(out, "{name} has format version {version}, which is newer")
             }
+            Self::WrongKey { name } => write!(
+                out,
+                "{name} was sealed with another key: the key that was given does not belong to this data"
+            ),
             Self::Thread(error) => write!(out, "cannot start a thread: {error}"),
         }
     }
@@ -124,6 +134,8 @@ pub enum ReadError {
         /// What is wrong.
         what: &'static str,
     },
+    /// The key of the block's group is missing or was destroyed.
+    Key(KeyError),
 }
 
 impl fmt::Display for ReadError {
@@ -131,6 +143,7 @@ impl fmt::Display for ReadError {
         match self {
             Self::Disk(error) => write!(out, "reading log data: {error}"),
             Self::Corrupt { segment, what } => write!(out, "segment {}: {what}", segment.0),
+            Self::Key(error) => error.fmt(out),
         }
     }
 }
@@ -145,6 +158,8 @@ pub enum SealError {
     Disk(Arc<io::Error>),
     /// The manifest refused the change.
     Manifest(ManifestError),
+    /// The key of a group is missing.
+    Key(KeyError),
     /// The intake refuses writes since a failed fsync.
     Refused,
     /// The store is closed.
@@ -156,6 +171,7 @@ impl fmt::Display for SealError {
         match self {
             Self::Disk(error) => write!(out, "writing a segment: {error}"),
             Self::Manifest(error) => error.fmt(out),
+            Self::Key(error) => error.fmt(out),
             Self::Refused => AppendError::Refused.fmt(out),
             Self::Closed => AppendError::Closed.fmt(out),
         }
@@ -167,6 +183,12 @@ impl std::error::Error for SealError {}
 impl From<ManifestError> for SealError {
     fn from(error: ManifestError) -> Self {
         Self::Manifest(error)
+    }
+}
+
+impl From<KeyError> for SealError {
+    fn from(error: KeyError) -> Self {
+        Self::Key(error)
     }
 }
 

@@ -12,13 +12,14 @@ pub mod batch;
 mod blobs;
 mod block;
 mod cache;
-#[allow(dead_code, reason = "segments and the intake log begin to seal with it")]
 mod cipher;
 mod codec;
 #[allow(dead_code)] // until messages are stored in columns
 mod column;
 #[allow(dead_code)] // until segments are written with it
 mod column_block;
+mod compact;
+mod containing;
 mod disk;
 mod engine;
 mod error;
@@ -49,6 +50,7 @@ pub use blobs::{Blobs, DiskBlobs};
 pub use block::{Block, BlockHandle, BlockMeta, Event, EventRef};
 pub use column::{ByteSet, Codes, Column, Facts, Kind, Variable};
 pub use column_block::ColumnBlock;
+pub use containing::Containing;
 pub use disk::{Disk, DiskFile, FsDisk};
 pub use engine::OnAdvance;
 pub use error::{AppendError, OpenError, ReadError, SealError};

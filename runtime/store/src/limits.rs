@@ -16,9 +16,17 @@ pub struct Limits {
     pub sealing_generations: usize,
     /// At close, less than this stays in the intake log and is replayed at the next open.
     pub close_seal_bytes: u64,
+    /// A memtable that holds events is sealed at the latest this long after [`crate::Store::tick`] first met
+    /// them, ms.
+    pub seal_age_ms: i64,
     /// Messages of one block, plus 29 bytes for each event; one larger message makes one larger block.
     pub block_bytes: u64,
-    /// Decoded blocks kept for the next reader.
+    /// Events of one block.
+    pub block_rows: u64,
+    /// Segment files below this may be merged with their neighbours; larger ones are never written again
+    /// for that.
+    pub merge_bytes: u64,
+    /// Decoded parts of blocks kept for the next reader.
     pub cache_bytes: u64,
     /// Decoded blocks one scan may hold open while it merges; beyond it, it decodes again.
     pub scan_bytes: u64,
@@ -32,10 +40,13 @@ impl Default for Limits {
             queue_bytes: 32 << 20,
             commit_bytes: 8 << 20,
             intake_bytes: 256 << 20,
-            generation_bytes: 32 << 20,
-            sealing_generations: 2,
+            generation_bytes: 48 << 20,
+            sealing_generations: 1,
             close_seal_bytes: 1 << 20,
-            block_bytes: 512 << 10,
+            seal_age_ms: 5 * 60 * 1000,
+            block_bytes: 1 << 20,
+            block_rows: 16_384,
+            merge_bytes: 16 << 20,
             cache_bytes: 64 << 20,
             scan_bytes: 64 << 20,
             batch_bytes: 16 << 20,

@@ -59,6 +59,8 @@ pub struct Change {
     pub sealed: Option<Position>,
     /// Retention marks to replace, by group.
     pub swept: Vec<SweptRecord>,
+    /// The number of the next segment from now on, if it rises: no id below it is ever given again.
+    pub next_segment: Option<u64>,
 }
 
 /// The metadata refused a change or could not be read.
@@ -88,6 +90,14 @@ pub trait Manifest: Send + Sync {
     /// The metadata cannot be read.
     fn sealed(&self) -> Result<Position, ManifestError>;
 
+    /// The number no segment has reached yet; 0 when none was kept.
+    ///
+    /// # Errors
+    /// The metadata cannot be read.
+    fn next_segment(&self) -> Result<u64, ManifestError> {
+        Ok(0)
+    }
+
     /// The retention marks of all groups.
     ///
     /// # Errors
@@ -114,6 +124,7 @@ pub struct MemoryManifest {
 struct MemoryState {
     segments: BTreeMap<SegmentId, SegmentRecord>,
     sealed: Position,
+    next_segment: u64,
     swept: BTreeMap<GroupId, SweptRecord>,
     dead_groups: Vec<GroupId>,
     dead_streams: Vec<StreamId>,
@@ -144,6 +155,10 @@ impl Manifest for MemoryManifest {
         Ok(self.lock().sealed)
     }
 
+    fn next_segment(&self) -> Result<u64, ManifestError> {
+        Ok(self.lock().next_segment)
+    }
+
     fn swept(&self) -> Result<Vec<SweptRecord>, ManifestError> {
         Ok(self.lock().swept.values().cloned().collect())
     }
@@ -158,6 +173,9 @@ impl Manifest for MemoryManifest {
         }
         if let Some(sealed) = change.sealed {
             state.sealed = sealed;
+        }
+        if let Some(next) = change.next_segment {
+            state.next_segment = state.next_segment.max(next);
         }
         for record in change.swept {
             if record.marks.is_empty() {

@@ -5,8 +5,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::blobs::Blobs;
-use crate::cache::Cache;
 use crate::disk::{Disk, DiskFile};
 use crate::engine::Parts;
 use crate::error::OpenError;
@@ -14,7 +12,7 @@ use crate::id::{GroupId, SegmentId, StreamId};
 use crate::intake::{self, replay};
 use crate::manifest::{Manifest, SegmentRecord};
 use crate::memtable::Generation;
-use crate::segment::{Segment, SegmentError, layout};
+use crate::segment::{Backing, Segment, SegmentError, layout};
 use crate::view::View;
 
 /// What opening found.
@@ -51,7 +49,7 @@ pub(crate) fn open(parts: &Parts) -> Result<Opened, OpenError> {
     let records = manifest.segments()?;
     let sealed_seq = manifest.sealed()?.seq;
     let names = disk.list()?;
-    let blob_names = parts.blobs.list()?;
+    let blob_names = parts.backing.blobs.list()?;
     let mut report = OpenReport::default();
     let known = |id: SegmentId| records.iter().any(|record| record.id == id);
     let strays: Vec<&String> =
@@ -59,14 +57,14 @@ pub(crate) fn open(parts: &Parts) -> Result<Opened, OpenError> {
     check_manifest(&records, sealed_seq, &names, strays.len())?;
     let highest =
         blob_names.iter().filter_map(|name| layout::parse_name(name)).chain(records.iter().map(|it| it.id));
-    let next_segment = highest.map(|id| id.0 + 1).max().unwrap_or(1);
+    let next_segment = highest.map(|id| id.0 + 1).max().unwrap_or(1).max(manifest.next_segment()?);
 
     for name in names.iter().filter(|name| name.ends_with(PARTIAL)) {
         report.removed_files += u64::from(disk.remove(name).is_ok());
     }
     let mut replayed = replay::replay(disk, &names, sealed_seq)?;
     for name in strays {
-        report.removed_files += u64::from(parts.blobs.delete(name).is_ok());
+        report.removed_files += u64::from(parts.backing.blobs.delete(name).is_ok());
     }
     let active = take_active(&mut replayed);
     let (file, file_bytes) = fresh_file(disk, &active, &replayed.newest_frames)?;
@@ -80,7 +78,7 @@ pub(crate) fn open(parts: &Parts) -> Result<Opened, OpenError> {
 
     let mut view =
         View { active, sealing: replayed.generations.into_iter().map(Arc::new).collect(), ..View::default() };
-    open_segments(&mut view, records, &parts.blobs, &parts.cache, &mut report)?;
+    open_segments(&mut view, records, &parts.backing, &mut report)?;
     for record in manifest.swept()? {
         view.hidden.swept.insert(record.group, record.marks);
     }
@@ -133,24 +131,41 @@ fn fresh_file(
     Ok((file, (header.len() + frames.len()) as u64))
 }
 
+/// Threads that read directories: opening waits mostly for the disk.
+const READERS_MAX: usize = 8;
+
 fn open_segments(
     view: &mut View,
     records: Vec<SegmentRecord>,
-    blobs: &Arc<dyn Blobs>,
-    cache: &Arc<Cache>,
+    backing: &Backing,
     report: &mut OpenReport,
 ) -> Result<(), OpenError> {
-    for record in records {
+    let readers = records.len().div_ceil(4).clamp(1, READERS_MAX);
+    let share = records.len().div_ceil(readers).max(1);
+    let read = |records: &[SegmentRecord]| -> Vec<Result<Segment, SegmentError>> {
+        records.iter().map(|record| Segment::open(record.clone(), backing)).collect()
+    };
+    let opened: Vec<Result<Segment, SegmentError>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = records.chunks(share).map(|part| scope.spawn(move || read(part))).collect();
+        let failed = || SegmentError::Disk(std::io::Error::other("a reader of directories panicked"));
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|_| vec![Err(failed())])).collect()
+    });
+    for (record, opened) in records.into_iter().zip(opened) {
         let id = record.id;
-        match Segment::open(record, blobs, cache) {
+        match opened {
             Ok(segment) => {
-                view.segments.insert((segment.record.first_seq, id), Arc::new(segment));
+                view.suspects.insert(id);
+                view.segments.insert((record.first_seq, id), Arc::new(segment));
             }
             Err(SegmentError::Disk(error)) => return Err(error.into()),
             Err(SegmentError::Version(version)) => {
                 return Err(OpenError::Version { name: layout::file_name(id), version });
             }
-            Err(SegmentError::Corrupt(what)) => report.damaged_segments.push((id, what.to_owned())),
+            Err(SegmentError::WrongKey) => return Err(OpenError::WrongKey { name: layout::file_name(id) }),
+            Err(SegmentError::Corrupt(what)) => {
+                report.damaged_segments.push((id, what.to_owned()));
+                view.damaged.push(record);
+            }
         }
     }
     report.segments = view.segments.len();

@@ -10,7 +10,6 @@ use crate::error::SealError;
 use crate::id::Position;
 use crate::manifest::Change;
 use crate::memtable::Generation;
-use crate::segment::block::Encoder;
 use crate::segment::write::{Finished, Writer};
 use crate::segment::{Segment, layout};
 
@@ -21,15 +20,22 @@ const RETRY: Duration = Duration::from_secs(5);
 pub(crate) fn run(engine: &Engine) {
     let mut retry = None;
     while engine.await_work(retry) {
-        let outcome = engine.seal_waiting().and_then(|()| engine.reclaim().map(|_| ()));
+        let outcome = engine.work();
         retry = outcome.is_err().then_some(RETRY);
-        if let Err(error) = outcome {
+        // Closing interrupts a merge; what it wrote is swept at the next open.
+        if let Err(error) = outcome.or_else(|error| if engine.is_stopping() { Ok(()) } else { Err(error) }) {
             tracing::error!(%error, "sealing failed; it will be tried again with a new file");
         }
     }
 }
 
 impl Engine {
+    fn work(&self) -> Result<(), SealError> {
+        self.seal_waiting()?;
+        self.reclaim()?;
+        self.merge_all()
+    }
+
     /// Seals every memtable that waits.
     pub(crate) fn seal_waiting(&self) -> Result<(), SealError> {
         let _maintenance = self.maintain();
@@ -48,6 +54,7 @@ impl Engine {
         let finished = self.write_generation(generation)?;
         let mut change = Change { sealed: Some(Position::at(generation.end_seq)), ..Change::default() };
         change.new.extend(finished.iter().map(|finished| finished.record.clone()));
+        change.next_segment = finished.as_ref().map(|finished| finished.record.id.0 + 1);
         self.manifest.publish(change)?;
         let segment = finished.map(|finished| self.opened(finished));
         {
@@ -72,10 +79,9 @@ impl Engine {
 
     fn write_generation(&self, generation: &Generation) -> Result<Option<Finished>, SealError> {
         let streams = self.view().live_streams(generation);
-        let mut writer = Writer::new(self.new_segment_id());
-        let mut encoder = Encoder::new()?;
+        let mut writer = Writer::new(self.new_segment_id(), &self.ciphers)?;
         for stream in &streams {
-            writer.add_stream(&mut encoder, stream, self.limits.block_bytes)?;
+            writer.add_stream(stream, &self.limits)?;
         }
         let finished = writer.finish(generation.first_seq, generation.end_seq)?;
         if let Some(finished) = &finished {
@@ -86,11 +92,11 @@ impl Engine {
 
     /// Makes a segment file durable.
     pub(crate) fn store_segment(&self, finished: &Finished) -> Result<(), SealError> {
-        Ok(self.blobs.put_durable(&layout::file_name(finished.record.id), &finished.bytes)?)
+        Ok(self.backing.blobs.put_durable(&layout::file_name(finished.record.id), &finished.bytes)?)
     }
 
     /// A segment that was just written, open for reading.
     pub(crate) fn opened(&self, finished: Finished) -> Arc<Segment> {
-        Arc::new(Segment::new(finished.record, finished.entries, &self.blobs, &self.cache))
+        Arc::new(Segment::new(finished.record, finished.entries, &self.backing))
     }
 }

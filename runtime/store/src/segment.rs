@@ -1,32 +1,55 @@
-//! Owns sealed segments: immutable files of blocks. `layout` is the format, `write` makes a file,
-//! this file reads one. Refuses to know which segments exist (see `manifest`, `view`).
+//! Owns sealed segments: immutable files of blocks. `layout` is the format, `extent` seals their parts,
+//! `write` makes a file, `chunks` reads a block, `plain` is the version before; this file opens and reads.
+//! Refuses to know which segments exist (see `manifest`, `view`).
 
-pub(crate) mod block;
+pub(crate) mod chunks;
+pub(crate) mod extent;
 pub(crate) mod layout;
+pub(crate) mod plain;
 pub(crate) mod write;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::blobs::Blobs;
-use crate::block::{BlockMeta, Rows};
-use crate::cache::Cache;
+use crate::block::{BlockMeta, Clip, Rows};
+use crate::cache::{Cache, Kept, Part};
+use crate::cipher::{Ciphers, Purpose};
+use crate::codec::Malformed;
+use crate::column_block::ColumnBlock;
 use crate::error::ReadError;
+use crate::filter::Filter;
 use crate::id::{GroupId, StreamId};
+use crate::keys::KeyError;
+use crate::limits::Limits;
 use crate::manifest::SegmentRecord;
-use layout::Entry;
+use chunks::{FILTER, FIRST_CHUNK, SealedChunks};
+use extent::{Extent, Seal};
+use layout::{Entry, Place};
 
+/// Blocks below this part of a full one are small: joining them costs little and saves much.
+const SMALL_BLOCK_PART: u64 = 8;
 /// How much of the end of a file is read at once: most directories are in it.
-const TAIL_BYTES: u64 = 64 << 10;
+const TAIL_BYTES: u64 = 32 << 10;
+
+/// What all segments are read with.
+#[derive(Clone)]
+pub(crate) struct Backing {
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) ciphers: Arc<Ciphers>,
+    /// Reads that met damage, since the store was opened.
+    pub(crate) damaged_reads: Arc<AtomicU64>,
+}
 
 /// An open segment: its directory in memory, its blocks on the disk.
 pub(crate) struct Segment {
     pub(crate) record: SegmentRecord,
     /// Sorted by (group, stream, first timestamp).
     pub(crate) entries: Vec<Entry>,
-    blobs: Arc<dyn Blobs>,
-    cache: Arc<Cache>,
+    name: String,
+    backing: Backing,
     /// Set when the manifest has forgotten the segment: the last reader removes the file.
     doomed: AtomicBool,
 }
@@ -36,32 +59,26 @@ pub(crate) struct Segment {
 pub(crate) enum SegmentError {
     Disk(io::Error),
     Version(u8),
+    /// Sealed with another system key.
+    WrongKey,
     Corrupt(&'static str),
 }
 
 impl Segment {
-    pub(crate) fn new(
-        record: SegmentRecord,
-        entries: Vec<Entry>,
-        blobs: &Arc<dyn Blobs>,
-        cache: &Arc<Cache>,
-    ) -> Self {
-        let (blobs, cache) = (Arc::clone(blobs), Arc::clone(cache));
-        Self { record, entries, blobs, cache, doomed: AtomicBool::new(false) }
+    pub(crate) fn new(record: SegmentRecord, entries: Vec<Entry>, backing: &Backing) -> Self {
+        let name = layout::file_name(record.id);
+        Self { record, entries, name, backing: backing.clone(), doomed: AtomicBool::new(false) }
     }
 
     /// Reads the directory of a segment.
-    pub(crate) fn open(
-        record: SegmentRecord,
-        blobs: &Arc<dyn Blobs>,
-        cache: &Arc<Cache>,
-    ) -> Result<Self, SegmentError> {
-        let entries = read_directory(&**blobs, &record)?;
-        Ok(Self::new(record, entries, blobs, cache))
+    pub(crate) fn open(record: SegmentRecord, backing: &Backing) -> Result<Self, SegmentError> {
+        let entries = read_directory(backing, &record)?;
+        Ok(Self::new(record, entries, backing))
     }
 
-    pub(crate) fn name(&self) -> String {
-        layout::file_name(self.record.id)
+    /// Whether it is of the version that is not sealed.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry.place, Place::Plain(_)))
     }
 
     /// Removes the file once nobody reads it any more.
@@ -81,31 +98,108 @@ impl Segment {
         start..end
     }
 
-    /// The decoded rows of a block.
-    pub(crate) fn load(&self, index: usize) -> Result<Arc<Rows>, ReadError> {
-        let key = (self.record.id, index);
-        if let Some(rows) = self.cache.get(key) {
+    /// A block, as columns that are read when they are asked for.
+    pub(crate) fn block(self: &Arc<Self>, index: usize, clip: Clip) -> Result<ColumnBlock, ReadError> {
+        let entry = &self.entries[index];
+        match &entry.place {
+            Place::Plain(_) => Ok(ColumnBlock::of_decoded(entry.meta, self.plain_rows(index)?, clip)),
+            Place::Sealed(place) => {
+                let head = self.head(index, place)?;
+                let opened = Arc::clone(&head.opened);
+                let chunks = SealedChunks::new(Arc::clone(self), index, *place, head);
+                Ok(ColumnBlock::stored(opened, Arc::new(chunks), clip))
+            }
+        }
+    }
+
+    /// The filter of a block. `None`: it has none, or it cannot be read; nothing is excluded by it.
+    pub(crate) fn filter_of(&self, index: usize) -> Option<Arc<Filter>> {
+        match &self.entries[index].place {
+            Place::Plain(_) => None,
+            Place::Sealed(place) => self.filter(index, place).ok().flatten(),
+        }
+    }
+
+    /// Whether a JSON string in a message of the block may be written with escapes.
+    pub(crate) fn may_hold_escapes(&self, index: usize) -> bool {
+        match &self.entries[index].place {
+            Place::Plain(_) => true,
+            Place::Sealed(place) => place.escapes,
+        }
+    }
+
+    fn plain_rows(&self, index: usize) -> Result<Arc<Rows>, ReadError> {
+        if let Some(Kept::Rows(rows)) = self.cached(index, Part::Rows) {
             return Ok(rows);
         }
         let entry = &self.entries[index];
         let bytes = self.read_block(entry)?;
-        let corrupt =
-            |what: crate::codec::Malformed| ReadError::Corrupt { segment: self.record.id, what: what.0 };
-        let rows = Arc::new(block::decode(entry, &bytes).map_err(corrupt)?);
-        self.cache.put(key, &rows);
+        let decoded = match &entry.place {
+            Place::Plain(place) => plain::decode(&entry.meta, place, &bytes),
+            Place::Sealed(_) => Err(Malformed("block version")),
+        };
+        let rows = Arc::new(decoded.map_err(|malformed| self.corrupt(malformed))?);
+        self.keep(index, Part::Rows, Kept::Rows(Arc::clone(&rows)), rows.memory_bytes());
         Ok(rows)
+    }
+
+    pub(crate) fn cached(&self, index: usize, part: Part) -> Option<Kept> {
+        self.backing.cache.get(&(self.record.id, index as u32, part))
+    }
+
+    pub(crate) fn keep(&self, index: usize, part: Part, kept: Kept, bytes: u64) {
+        self.backing.cache.put((self.record.id, index as u32, part), kept, bytes);
+    }
+
+    /// Names damage that was found in a block, and counts it.
+    pub(crate) fn corrupt(&self, malformed: Malformed) -> ReadError {
+        self.backing.damaged_reads.fetch_add(1, Ordering::Relaxed);
+        ReadError::Corrupt { segment: self.record.id, what: malformed.0 }
     }
 
     /// The bytes of a block as they are stored.
     pub(crate) fn read_block(&self, entry: &Entry) -> Result<Vec<u8>, ReadError> {
-        let mut bytes = vec![0; entry.stored_bytes() as usize];
-        match self.blobs.read_at(&self.name(), entry.offset, &mut bytes) {
+        self.read(entry.offset, entry.stored_bytes())
+    }
+
+    fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>, ReadError> {
+        let mut bytes = vec![0; length as usize];
+        match self.backing.blobs.read_at(&self.name, offset, &mut bytes) {
             Ok(()) => Ok(bytes),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(ReadError::Corrupt { segment: self.record.id, what: "file ends too early" })
+                Err(self.corrupt(Malformed("file ends too early")))
             }
             Err(error) => Err(ReadError::Disk(Arc::new(error))),
         }
+    }
+
+    /// One extent of a sealed block, opened and decompressed. A chunk stands `behind` the first one.
+    pub(crate) fn read_extent(
+        &self,
+        index: usize,
+        number: u32,
+        behind: u64,
+        extent: Extent,
+    ) -> Result<Vec<u8>, ReadError> {
+        let entry = &self.entries[index];
+        let Place::Sealed(place) = &entry.place else {
+            return Err(self.corrupt(Malformed("block version")));
+        };
+        let (head, filter) = (u64::from(place.head.stored), u64::from(place.filter.stored));
+        let start = match number {
+            ..FILTER => 0,
+            FILTER => head,
+            FIRST_CHUNK.. => head + filter + behind,
+        };
+        let group = entry.meta.group;
+        let Some(cipher) = self.backing.ciphers.group(Purpose::Segment, group).map_err(ReadError::Key)?
+        else {
+            let text = format!("the key of group {} was destroyed with the group", group.0);
+            return Err(ReadError::Key(KeyError(text)));
+        };
+        let stored = self.read(entry.offset + start, u64::from(extent.stored))?;
+        let seal = Seal::of(&entry.meta, place.random);
+        seal.open(&cipher, number, extent, stored).map_err(|malformed| self.corrupt(malformed))
     }
 }
 
@@ -118,18 +212,18 @@ impl std::fmt::Debug for Segment {
 impl Drop for Segment {
     fn drop(&mut self) {
         if self.doomed.load(Ordering::Acquire) {
-            self.cache.forget(self.record.id);
+            self.backing.cache.forget(self.record.id);
             // A file that stays is swept at the next open, since the manifest does not list it.
-            let _ = self.blobs.delete(&self.name());
+            let _ = self.backing.blobs.delete(&self.name);
         }
     }
 }
 
-fn read_directory(blobs: &dyn Blobs, record: &SegmentRecord) -> Result<Vec<Entry>, SegmentError> {
+fn read_directory(backing: &Backing, record: &SegmentRecord) -> Result<Vec<Entry>, SegmentError> {
     let name = layout::file_name(record.id);
     let read = |offset: u64, length: u64| {
         let mut bytes = vec![0; length as usize];
-        match blobs.read_at(&name, offset, &mut bytes) {
+        match backing.blobs.read_at(&name, offset, &mut bytes) {
             Ok(()) => Ok(bytes),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(SegmentError::Corrupt("file ends too early"))
@@ -153,7 +247,12 @@ fn read_directory(blobs: &dyn Blobs, record: &SegmentRecord) -> Result<Vec<Entry
     } else {
         read(trailer.directory_at, u64::from(trailer.directory_bytes))?
     };
-    layout::read_directory(&trailer, &directory)
+    layout::read_directory(record.id, &trailer, &directory, &backing.ciphers)
+}
+
+/// Whether a block is worth joining with its neighbours.
+pub(crate) fn is_small_block(meta: &BlockMeta, limits: &Limits) -> bool {
+    meta.raw_bytes + meta.events * Rows::ROW_BYTES < limits.block_bytes / SMALL_BLOCK_PART
 }
 
 /// The stored bytes of an event list as AWS counts them.

@@ -34,15 +34,22 @@ pub struct GroupStats {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stats {
-    streams: HashMap<StreamId, StreamStats>,
-    groups: HashMap<GroupId, GroupStats>,
+    streams: HashMap<StreamId, (GroupId, StreamStats)>,
+    /// With the streams of each, so that a group goes without a look at all others.
+    groups: HashMap<GroupId, (GroupStats, Vec<StreamId>)>,
 }
 
 impl Stats {
     /// Counts a block or batch of events.
     pub(crate) fn add(&mut self, meta: &BlockMeta, max_ingestion_ms: i64) {
         let bytes = counted_bytes(meta);
-        let stream = self.streams.entry(meta.stream).or_default();
+        let (group, streams) = self.groups.entry(meta.group).or_default();
+        group.stored_bytes += bytes;
+        group.events += meta.events;
+        let (_, stream) = self.streams.entry(meta.stream).or_insert_with(|| {
+            streams.push(meta.stream);
+            (meta.group, StreamStats::default())
+        });
         let first = stream.first_event_ms.map_or(meta.min_ms, |first| first.min(meta.min_ms));
         let last = stream.last_event_ms.map_or(meta.max_ms, |last| last.max(meta.max_ms));
         let ingestion = stream.last_ingestion_ms.map_or(max_ingestion_ms, |last| last.max(max_ingestion_ms));
@@ -51,16 +58,31 @@ impl Stats {
         stream.last_ingestion_ms = Some(ingestion);
         stream.stored_bytes += bytes;
         stream.events += meta.events;
-        let group = self.groups.entry(meta.group).or_default();
-        group.stored_bytes += bytes;
-        group.events += meta.events;
+    }
+
+    /// Forgets a stream; says which group it was in.
+    pub(crate) fn remove_stream(&mut self, stream: StreamId) -> Option<GroupId> {
+        let (owner, gone) = self.streams.remove(&stream)?;
+        if let Some((group, streams)) = self.groups.get_mut(&owner) {
+            group.stored_bytes -= gone.stored_bytes;
+            group.events -= gone.events;
+            streams.retain(|known| *known != stream);
+        }
+        Some(owner)
+    }
+
+    pub(crate) fn remove_group(&mut self, group: GroupId) {
+        let (_, streams) = self.groups.remove(&group).unwrap_or_default();
+        for stream in streams {
+            self.streams.remove(&stream);
+        }
     }
 
     pub(crate) fn stream(&self, stream: StreamId) -> StreamStats {
-        self.streams.get(&stream).copied().unwrap_or_default()
+        self.streams.get(&stream).map(|(_, stats)| *stats).unwrap_or_default()
     }
 
     pub(crate) fn group(&self, group: GroupId) -> GroupStats {
-        self.groups.get(&group).copied().unwrap_or_default()
+        self.groups.get(&group).map(|(stats, _)| *stats).unwrap_or_default()
     }
 }

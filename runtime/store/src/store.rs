@@ -26,6 +26,7 @@ use crate::memtable::Generation;
 use crate::open::{self, OpenReport};
 use crate::scan::{Scan, ScanRequest};
 use crate::seal;
+use crate::segment::Backing;
 use crate::stats::{GroupStats, StreamStats};
 use crate::sweep::Freed;
 use crate::view::{Selection, Stretch};
@@ -60,6 +61,10 @@ pub struct Counters {
     pub rewritten_segments: u64,
     /// Segments dropped.
     pub dropped_segments: u64,
+    /// Segments merged into larger ones.
+    pub merged_segments: u64,
+    /// Reads that met a damaged block.
+    pub damaged_reads: u64,
     /// Segments now.
     pub segments: u64,
     /// Bytes of segment files now.
@@ -94,7 +99,8 @@ impl Store {
         let cache = Arc::new(Cache::new(options.limits.cache_bytes));
         let (limits, on_advance) = (options.limits, options.on_advance);
         let ciphers = Arc::new(Ciphers::new(keys));
-        let parts = Parts { disk, blobs, manifest, limits, cache, ciphers, on_advance };
+        let backing = Backing { blobs, cache, ciphers, damaged_reads: Arc::default() };
+        let parts = Parts { disk, manifest, limits, backing, on_advance };
         let opened = open::open(&parts)?;
         let engine = Arc::new(Engine::new(parts, opened.view, opened.next_seq, opened.next_segment));
         let writer = IntakeWriter::new(Arc::clone(&engine), opened.file, opened.file_bytes, opened.next_seq);
@@ -286,9 +292,7 @@ impl Store {
     /// deleted it before: at the next open [`Manifest::is_live`] answers for it.
     pub fn delete_group(&self, group: GroupId) {
         {
-            let mut view = self.engine.view_mut();
-            view.hidden.groups.insert(group);
-            view.rebuild_stats();
+            self.engine.view_mut().hide_group(group);
         }
         self.engine.ciphers.forget(group);
         self.engine.call_sealer();
@@ -297,9 +301,7 @@ impl Store {
     /// Hides a stream at once and for good, as [`Store::delete_group`].
     pub fn delete_stream(&self, stream: StreamId) {
         {
-            let mut view = self.engine.view_mut();
-            view.hidden.streams.insert(stream);
-            view.rebuild_stats();
+            self.engine.view_mut().hide_stream(stream);
         }
         self.engine.call_sealer();
     }
@@ -319,6 +321,23 @@ impl Store {
     /// Nothing is lost; it can be tried again.
     pub fn reclaim(&self) -> Result<Freed, SealError> {
         self.engine.reclaim()
+    }
+
+    /// Merges small segments now instead of in the background.
+    ///
+    /// # Errors
+    /// Nothing is lost; it can be tried again.
+    pub fn compact(&self) -> Result<(), SealError> {
+        self.engine.merge_all()
+    }
+
+    /// Tells the time. A memtable that holds events and stays open too long is sealed in the background
+    /// (see [`Limits::seal_age_ms`]), so that it is neither replayed at each start nor kept in memory for ever.
+    pub fn tick(&self, now_ms: i64) {
+        if self.engine.is_overdue(now_ms) {
+            // Should it fail, the next tick asks again.
+            self.engine.queue.rotate(Box::new(|_| ()));
+        }
     }
 
     /// Seals everything that was acknowledged before this call into segments, and returns when it is done.
@@ -369,10 +388,12 @@ impl Store {
             failed_seals: tallies.failed_seals.load(Ordering::Relaxed),
             rewritten_segments: tallies.rewritten_segments.load(Ordering::Relaxed),
             dropped_segments: tallies.dropped_segments.load(Ordering::Relaxed),
+            merged_segments: tallies.merged_segments.load(Ordering::Relaxed),
+            damaged_reads: self.engine.backing.damaged_reads.load(Ordering::Relaxed),
             segments: view.segments.len() as u64,
             segment_bytes: view.segments.values().map(|segment| segment.record.bytes).sum(),
             intake_bytes: view.generations().map(|generation| generation.cost).sum(),
-            cache_bytes: self.engine.cache.bytes(),
+            cache_bytes: self.engine.backing.cache.bytes(),
         }
     }
 

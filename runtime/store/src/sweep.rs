@@ -8,9 +8,10 @@ use std::sync::atomic::Ordering;
 use crate::block::{BlockHandle, BlockMeta, Clip, Source, is_swept};
 use crate::engine::Engine;
 use crate::error::{ReadError, SealError};
-use crate::id::{GroupId, Position, StreamId};
+use crate::id::{GroupId, Position, SegmentId, StreamId};
 use crate::manifest::{Change, Swept, SweptRecord};
 use crate::segment::Segment;
+use crate::segment::layout::Place;
 use crate::segment::write::{Finished, Writer};
 use crate::view::{View, add_mark, chunk_meta};
 
@@ -83,7 +84,12 @@ impl Engine {
             records.push(SweptRecord { group, marks });
         }
         self.manifest.publish(Change { swept: records.clone(), ..Change::default() })?;
+        let segments = hit.iter().filter_map(|handle| match &handle.source {
+            Source::Sealed { segment, .. } => Some(segment.record.id),
+            Source::Memory(_) => None,
+        });
         let mut view = self.view_mut();
+        view.suspects.extend(segments);
         for record in records {
             view.hidden.swept.insert(record.group, record.marks);
         }
@@ -95,7 +101,16 @@ impl Engine {
     /// mostly dead, and forgets marks that hide nothing any more.
     pub(crate) fn reclaim(&self) -> Result<Freed, SealError> {
         let _maintenance = self.maintain();
-        let (dead, sparse) = self.view().reclaimable();
+        let suspects = std::mem::take(&mut self.view_mut().suspects);
+        let outcome = self.reclaim_of(&suspects);
+        if outcome.is_err() {
+            self.view_mut().suspects.extend(suspects);
+        }
+        outcome
+    }
+
+    fn reclaim_of(&self, suspects: &HashSet<SegmentId>) -> Result<Freed, SealError> {
+        let (dead, sparse) = self.view().reclaimable(suspects);
         let mut freed = Freed::default();
         let mut change = Change::default();
         let mut replaced: Vec<(Arc<Segment>, Option<Finished>)> = Vec::new();
@@ -120,6 +135,7 @@ impl Engine {
             if let Some(new) = new {
                 freed.bytes = freed.bytes.saturating_sub(new.record.bytes);
                 change.new.push(new.record.clone());
+                change.next_segment = change.next_segment.max(Some(new.record.id.0 + 1));
             }
         }
         change.swept = self.view().idle_marks(&replaced);
@@ -128,24 +144,37 @@ impl Engine {
         }
         let idle: Vec<SweptRecord> = change.swept.clone();
         self.manifest.publish(change)?;
-        self.swap(replaced, idle);
+        self.replace(replaced, None, idle);
         self.counters.dropped_segments.fetch_add(freed.dropped_segments, Ordering::Relaxed);
         self.counters.rewritten_segments.fetch_add(freed.rewritten_segments, Ordering::Relaxed);
         Ok(freed)
     }
 
-    fn swap(&self, replaced: Vec<(Arc<Segment>, Option<Finished>)>, idle: Vec<SweptRecord>) {
+    /// Puts new segments in the place of old ones, each in that of its own or one in that of all.
+    pub(crate) fn replace(
+        &self,
+        replaced: Vec<(Arc<Segment>, Option<Finished>)>,
+        merged: Option<Finished>,
+        idle: Vec<SweptRecord>,
+    ) {
         // The last holder removes the file: not while the view is locked.
         let mut removed = Vec::new();
+        let mut news: Vec<Finished> = merged.into_iter().collect();
         let mut view = self.view_mut();
+        let (mut before, mut after) = (0, 0);
         for (old, new) in replaced {
+            let living = old.entries.iter().filter(|entry| !view.hidden.is_dead(&entry.meta));
+            before += living.map(|entry| entry.meta.events).sum::<u64>();
             removed.extend(view.segments.remove(&(old.record.first_seq, old.record.id)));
             old.doom();
             removed.push(old);
-            if let Some(segment) = new.map(|new| self.opened(new)) {
-                view.segments.insert((segment.record.first_seq, segment.record.id), segment);
-            }
+            news.extend(new);
         }
+        for segment in news.into_iter().map(|new| self.opened(new)) {
+            after += segment.record.events;
+            view.segments.insert((segment.record.first_seq, segment.record.id), segment);
+        }
+        let marks_went = !idle.is_empty();
         for record in idle {
             if record.marks.is_empty() {
                 view.hidden.swept.remove(&record.group);
@@ -153,20 +182,34 @@ impl Engine {
                 view.hidden.swept.insert(record.group, record.marks);
             }
         }
-        view.rebuild_stats();
+        // Dead blocks were not counted; only what was cut out of living ones changes the totals.
+        if before != after || marks_went {
+            view.rebuild_stats();
+        }
         drop(view);
         drop(removed);
     }
 
     /// Writes the living blocks of a segment into a new one, as they are stored.
-    fn rewrite(&self, segment: &Segment) -> Result<Option<Finished>, Rewrite> {
-        let mut writer = Writer::new(self.new_segment_id());
-        for entry in &segment.entries {
+    fn rewrite(&self, segment: &Arc<Segment>) -> Result<Option<Finished>, Rewrite> {
+        let writer = Writer::new(self.new_segment_id(), &self.ciphers);
+        let mut writer = writer.map_err(|error| Rewrite::Write(error.into()))?;
+        for (index, entry) in segment.entries.iter().enumerate() {
             if self.view().hidden.is_dead(&entry.meta) {
                 continue;
             }
-            let stored = segment.read_block(entry).map_err(Rewrite::Read)?;
-            writer.add_stored(entry, &stored);
+            match &entry.place {
+                Place::Sealed(_) => {
+                    let stored = segment.read_block(entry).map_err(Rewrite::Read)?;
+                    writer.add_stored(entry, &stored);
+                }
+                Place::Plain(_) => {
+                    let clip = Clip::everything(Vec::new());
+                    let block = segment.block(index, clip).and_then(|block| block.load());
+                    let block = block.map_err(Rewrite::Read)?;
+                    writer.add_rows(&block.rows).map_err(Rewrite::Write)?;
+                }
+            }
         }
         let written = writer.finish(segment.record.first_seq, segment.record.end_seq);
         let finished = written.map_err(|error| Rewrite::Write(error.into()))?;
@@ -207,10 +250,10 @@ impl View {
         hit
     }
 
-    /// Segments without a living block, and those that are mostly dead.
-    fn reclaimable(&self) -> (Vec<Arc<Segment>>, Vec<Arc<Segment>>) {
+    /// Of these, segments without a living block, and those that are mostly dead.
+    fn reclaimable(&self, suspects: &HashSet<SegmentId>) -> (Vec<Arc<Segment>>, Vec<Arc<Segment>>) {
         let (mut dead, mut sparse) = (Vec::new(), Vec::new());
-        for segment in self.segments.values() {
+        for segment in self.segments.values().filter(|segment| suspects.contains(&segment.record.id)) {
             let (mut all, mut hidden, mut living) = (0, 0, 0);
             for entry in &segment.entries {
                 all += entry.stored_bytes();

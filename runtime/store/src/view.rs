@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::block::{BlockHandle, BlockMeta, Clip, Source};
 use crate::id::{GroupId, SegmentId, StreamId};
-use crate::manifest::Swept;
+use crate::manifest::{SegmentRecord, Swept};
 use crate::memtable::{Chunk, Chunks, Generation};
 use crate::segment::layout::Entry;
 use crate::segment::{Segment, write::StreamChunks};
@@ -63,6 +63,12 @@ pub(crate) struct View {
     pub(crate) segments: BTreeMap<(u64, SegmentId), Arc<Segment>>,
     pub(crate) hidden: Hidden,
     pub(crate) stats: Stats,
+    /// Segments in which something was hidden since they were last looked at.
+    pub(crate) suspects: HashSet<SegmentId>,
+    /// Segments in which merging met something unreadable.
+    pub(crate) unmergeable: HashSet<SegmentId>,
+    /// Segments the manifest knows but that could not be opened.
+    pub(crate) damaged: Vec<SegmentRecord>,
 }
 
 /// One stretch of the order of arrival, as `follow` walks it.
@@ -211,6 +217,27 @@ impl View {
             swept: self.hidden.marks(group).to_vec(),
         })
         .collect()
+    }
+
+    /// Hides a group for good, at the cost of what it holds.
+    pub(crate) fn hide_group(&mut self, group: GroupId) {
+        self.hidden.groups.insert(group);
+        self.stats.remove_group(group);
+        self.suspect(group, None);
+    }
+
+    /// Hides a stream for good, at the cost of what it holds.
+    pub(crate) fn hide_stream(&mut self, stream: StreamId) {
+        self.hidden.streams.insert(stream);
+        if let Some(group) = self.stats.remove_stream(stream) {
+            self.suspect(group, Some(stream));
+        }
+    }
+
+    fn suspect(&mut self, group: GroupId, stream: Option<StreamId>) {
+        let holds = |segment: &&Arc<Segment>| !segment.entries_of(group, stream).is_empty();
+        let found = self.segments.values().filter(holds).map(|segment| segment.record.id);
+        self.suspects.extend(found);
     }
 
     /// Counts everything that can be seen anew.

@@ -13,6 +13,9 @@ const SEGMENTS: Table<SegmentRecord> = Table::new("store_segments");
 /// () -> up to where the intake is sealed.
 const SEALED: Table<Position> = Table::new("store_sealed");
 
+/// () -> the number no segment has reached yet.
+const NEXT_SEGMENT: Table<u64> = Table::new("store_next_segment");
+
 /// group id -> what retention has taken.
 const SWEPT: Table<SweptRecord> = Table::new("store_swept");
 
@@ -41,6 +44,11 @@ impl Manifest for StoreManifest {
         sealed.map(Option::unwrap_or_default).map_err(failed)
     }
 
+    fn next_segment(&self) -> Result<u64, ManifestError> {
+        let next = self.0.read(|tx| tx.get(&NEXT_SEGMENT, &Key::of(())));
+        next.map(Option::unwrap_or_default).map_err(failed)
+    }
+
     fn swept(&self) -> Result<Vec<SweptRecord>, ManifestError> {
         self.rows(&SWEPT)
     }
@@ -55,6 +63,9 @@ impl Manifest for StoreManifest {
             }
             if let Some(sealed) = change.sealed {
                 tx.put(&SEALED, &Key::of(()), &sealed)?;
+            }
+            if let Some(next) = change.next_segment {
+                tx.put(&NEXT_SEGMENT, &Key::of(()), &next)?;
             }
             for record in change.swept {
                 let key = Key::of(record.group.0);
@@ -110,10 +121,12 @@ mod tests {
             new: vec![segment(2), segment(1)],
             sealed: Some(Position::at(4)),
             swept: vec![swept.clone()],
+            next_segment: Some(3),
             ..Change::default()
         };
         manifest.publish(change).unwrap();
         assert_eq!(manifest.segments().unwrap(), [segment(1), segment(2)]);
+        assert_eq!(manifest.next_segment().unwrap(), 3);
         assert_eq!((manifest.sealed().unwrap(), manifest.swept().unwrap()), (Position::at(4), vec![swept]));
         let emptied = SweptRecord { group: GroupId(3), marks: Vec::new() };
         let change = Change { dropped: vec![SegmentId(1)], swept: vec![emptied], ..Change::default() };

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::block::{Encoder, decode};
 use super::write::{Finished, StreamChunks, Writer};
 use super::*;
 use crate::blobs::DiskBlobs;
 use crate::events::Batch;
 use crate::faulty::FaultyDisk;
 use crate::id::SegmentId;
+use crate::keys::MemoryKeys;
+use crate::limits::Limits;
 use crate::memtable::Chunk;
 
 fn chunk(first_seq: u64, group: u64, stream: u64, rows: &[(i64, Vec<u8>)]) -> Arc<Chunk> {
@@ -21,10 +22,10 @@ fn chunk(first_seq: u64, group: u64, stream: u64, rows: &[(i64, Vec<u8>)]) -> Ar
 }
 
 fn write(streams: &[StreamChunks], block_bytes: u64) -> Finished {
-    let mut writer = Writer::new(SegmentId(5));
-    let mut encoder = Encoder::new().unwrap();
+    let ciphers = Ciphers::new(Arc::new(MemoryKeys::new(1)));
+    let mut writer = Writer::new(SegmentId(5), &ciphers).unwrap();
     for stream in streams {
-        writer.add_stream(&mut encoder, stream, block_bytes).unwrap();
+        writer.add_stream(stream, &Limits { block_bytes, ..Limits::default() }).unwrap();
     }
     writer.finish(0, 1000).unwrap().unwrap()
 }
@@ -40,12 +41,39 @@ fn small() -> Finished {
     write(&[stream(1), stream(2)], 1000)
 }
 
-/// Opens the bytes as a segment and reads all blocks.
-fn read(record: &SegmentRecord, bytes: &[u8]) -> Option<Vec<Arc<Rows>>> {
+fn backing(keys: u64, blobs: Arc<dyn Blobs>) -> Backing {
+    Backing {
+        blobs,
+        cache: Arc::new(Cache::new(1 << 20)),
+        ciphers: Arc::new(Ciphers::new(Arc::new(MemoryKeys::new(keys)))),
+        damaged_reads: Arc::default(),
+    }
+}
+
+/// Opens the bytes as a segment.
+fn open(record: &SegmentRecord, bytes: &[u8], keys: u64) -> Result<Arc<Segment>, SegmentError> {
     let blobs: Arc<dyn Blobs> = Arc::new(DiskBlobs::new(Arc::new(FaultyDisk::new(0))));
     blobs.put_durable(&layout::file_name(record.id), bytes).unwrap();
-    let segment = Segment::open(record.clone(), &blobs, &Arc::new(Cache::new(0))).ok()?;
-    (0..segment.entries.len()).map(|index| segment.load(index).ok()).collect()
+    Segment::open(record.clone(), &backing(keys, blobs)).map(Arc::new)
+}
+
+fn load(segment: &Arc<Segment>, index: usize) -> Result<Arc<Rows>, ReadError> {
+    let block = segment.block(index, Clip::everything(Vec::new()))?.load()?;
+    segment.filter(index, &sealed(&segment.entries[index]))?;
+    Ok(block.rows)
+}
+
+fn sealed(entry: &Entry) -> layout::SealedPlace {
+    match entry.place {
+        Place::Sealed(place) => place,
+        Place::Plain(_) => panic!("a new segment is sealed"),
+    }
+}
+
+/// Opens the bytes as a segment and reads all blocks.
+fn read(record: &SegmentRecord, bytes: &[u8]) -> Option<Vec<Arc<Rows>>> {
+    let segment = open(record, bytes, 1).ok()?;
+    (0..segment.entries.len()).map(|index| load(&segment, index).ok()).collect()
 }
 
 proptest! {
@@ -92,18 +120,10 @@ proptest! {
     }
 
     #[test]
-    fn any_columns_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..100), events in 0..40_u64) {
+    fn any_raw_head_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200), packed: bool) {
         let finished = small();
-        let columns = zstd::bulk::compress(&bytes, 1).unwrap();
-        let mut entry = finished.entries[0];
-        let text = finished.bytes[entry.offset as usize + entry.columns.stored as usize..][..entry.text.stored as usize].to_vec();
-        entry.columns = layout::Extent { raw: bytes.len() as u32, stored: columns.len() as u32, crc: crc32fast::hash(&columns) };
-        entry.meta.events = events;
-        let stored = [columns, text].concat();
-        if let Ok(rows) = decode(&entry, &stored) {
-            prop_assert_eq!(rows.len() as u64, events);
-            prop_assert_eq!(rows.offsets.last().copied(), Some(rows.text.len() as u32));
-        }
+        let place = layout::SealedPlace { packed, ..sealed(&finished.entries[0]) };
+        let _outcome = chunks::BlockHead::read(finished.entries[0].meta, &place, &bytes);
     }
 }
 
@@ -121,14 +141,48 @@ fn every_cut_of_a_segment_is_found() {
 #[test]
 fn every_flipped_bit_of_a_segment_is_found_or_harmless() {
     let finished = small();
-    let good = read(&finished.record, &finished.bytes).unwrap();
+    let first = finished.entries[0].stored_bytes() as usize;
     // The header is for people and tools: the directory decides what is read.
     for bit in layout::HEADER_BYTES * 8..finished.bytes.len() * 8 {
         let mut bytes = finished.bytes.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        assert!(read(&finished.record, &bytes).is_none(), "bit {bit}");
+        match open(&finished.record, &bytes, 1) {
+            Err(SegmentError::Corrupt(_) | SegmentError::Version(_)) => {}
+            Err(error) => panic!("bit {bit}: {error:?}"),
+            Ok(segment) => {
+                let damaged = usize::from(bit / 8 - layout::HEADER_BYTES >= first);
+                assert!(load(&segment, damaged).is_err(), "bit {bit}");
+                assert!(load(&segment, 1 - damaged).is_ok(), "bit {bit}: the other block is readable");
+                assert!(segment.backing.damaged_reads.load(Ordering::Relaxed) > 0);
+            }
+        }
     }
-    assert_eq!(good.len(), 2);
+}
+
+#[test]
+fn another_key_is_told_from_damage() {
+    let finished = small();
+    assert!(matches!(open(&finished.record, &finished.bytes, 2), Err(SegmentError::WrongKey)));
+}
+
+#[test]
+fn nothing_of_a_message_stands_in_the_file() {
+    let rows: Vec<(i64, Vec<u8>)> =
+        (0..8000).map(|row| (row, format!("canary {row} {row}").into_bytes())).collect();
+    let stream = StreamChunks {
+        group: GroupId(1),
+        stream: StreamId(2),
+        chunks: vec![chunk(0, 1, 2, &rows)],
+        swept: Vec::new(),
+    };
+    for block_bytes in [1_000, 1 << 20] {
+        let finished = write(std::slice::from_ref(&stream), block_bytes);
+        assert_eq!(memchr::memmem::find(&finished.bytes, b"canary"), None);
+        let blocks = read(&finished.record, &finished.bytes).unwrap();
+        assert_eq!(blocks.iter().map(|rows| rows.len()).sum::<usize>(), 8000);
+        let packed = sealed(&finished.entries[0]).packed;
+        assert_eq!(packed, block_bytes == 1_000);
+    }
 }
 
 #[test]

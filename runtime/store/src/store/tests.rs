@@ -13,7 +13,14 @@ use crate::*;
 
 /// Small bounds, so that a few events make many commits, memtables and blocks.
 fn small_limits() -> Limits {
-    Limits { generation_bytes: 1500, close_seal_bytes: 400, block_bytes: 410, ..Limits::default() }
+    Limits {
+        generation_bytes: 1500,
+        close_seal_bytes: 400,
+        block_bytes: 410,
+        // Merging is asked for by the tests that mean it.
+        merge_bytes: 0,
+        ..Limits::default()
+    }
 }
 
 fn options() -> Options {

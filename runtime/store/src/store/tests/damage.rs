@@ -180,16 +180,16 @@ fn files_of_a_newer_version_are_refused() {
         let name = disk.list().unwrap().into_iter().find(|name| name.starts_with(prefix)).unwrap();
         disk.edit(&name, |bytes| {
             if prefix == "intake-" {
-                bytes[4] = 2;
+                bytes[4] = 9;
                 return;
             }
             let trailer = bytes.len() - 40;
-            bytes[trailer + 24] = 2;
+            bytes[trailer + 24] = 9;
             let crc = crc32fast::hash(&bytes[trailer..trailer + 28]);
             bytes[trailer + 28..trailer + 32].copy_from_slice(&crc.to_le_bytes());
         });
         let outcome = try_open(&disk, &bench.manifest);
-        assert!(matches!(outcome, Err(OpenError::Version { version: 2, .. })), "{prefix}: {outcome:?}");
+        assert!(matches!(outcome, Err(OpenError::Version { version: 9, .. })), "{prefix}: {outcome:?}");
     }
 }
 
