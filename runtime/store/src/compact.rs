@@ -113,7 +113,7 @@ impl Engine {
             let meta = &item.entry().meta;
             (meta.group, meta.stream, meta.min_ms, meta.min_seq)
         });
-        let mut writer = Writer::new(self.new_segment_id(), &self.ciphers)?;
+        let mut writer = Writer::new(self.new_segment_id(), &self.ciphers, &self.limits)?;
         let mut left = &items[..];
         while !left.is_empty() {
             self.make_way()?;

@@ -23,6 +23,8 @@ pub struct Limits {
     pub block_bytes: u64,
     /// Events of one block.
     pub block_rows: u64,
+    /// Below this much raw data a block is one piece on the disk, read as a whole; larger ones are read in parts.
+    pub packed_bytes: u64,
     /// Segment files below this may be merged with their neighbours; larger ones are never written again
     /// for that.
     pub merge_bytes: u64,
@@ -46,6 +48,7 @@ impl Default for Limits {
             seal_age_ms: 5 * 60 * 1000,
             block_bytes: 1 << 20,
             block_rows: 16_384,
+            packed_bytes: 64 << 10,
             merge_bytes: 16 << 20,
             cache_bytes: 64 << 20,
             scan_bytes: 64 << 20,

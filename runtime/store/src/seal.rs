@@ -79,7 +79,7 @@ impl Engine {
 
     fn write_generation(&self, generation: &Generation) -> Result<Option<Finished>, SealError> {
         let streams = self.view().live_streams(generation);
-        let mut writer = Writer::new(self.new_segment_id(), &self.ciphers)?;
+        let mut writer = Writer::new(self.new_segment_id(), &self.ciphers, &self.limits)?;
         for stream in &streams {
             writer.add_stream(stream, &self.limits)?;
         }

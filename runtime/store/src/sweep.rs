@@ -192,7 +192,7 @@ impl Engine {
 
     /// Writes the living blocks of a segment into a new one, as they are stored.
     fn rewrite(&self, segment: &Arc<Segment>) -> Result<Option<Finished>, Rewrite> {
-        let writer = Writer::new(self.new_segment_id(), &self.ciphers);
+        let writer = Writer::new(self.new_segment_id(), &self.ciphers, &self.limits);
         let mut writer = writer.map_err(|error| Rewrite::Write(error.into()))?;
         for (index, entry) in segment.entries.iter().enumerate() {
             if self.view().hidden.is_dead(&entry.meta) {

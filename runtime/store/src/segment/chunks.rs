@@ -8,7 +8,7 @@ use crate::cache::{Kept, Part};
 use crate::codec::{Malformed, Reader, put_varint};
 use crate::error::ReadError;
 use crate::filter::Filter;
-use crate::message::{Chunks, Decoded, Opened};
+use crate::message::{COLUMNS, Chunks, Decoded, Opened};
 use crate::segment::Segment;
 use crate::segment::extent::Extent;
 use crate::segment::layout::SealedPlace;
@@ -81,11 +81,13 @@ pub(crate) struct SealedChunks {
     head: Arc<BlockHead>,
     /// The chunks of a packed block, once they were read.
     packed: OnceLock<Arc<Vec<u8>>>,
+    /// The chunk that holds many columns, once it was read.
+    shared: OnceLock<Arc<Vec<u8>>>,
 }
 
 impl SealedChunks {
     pub(crate) fn new(segment: Arc<Segment>, index: usize, place: SealedPlace, head: Arc<BlockHead>) -> Self {
-        Self { segment, index, place, head, packed: OnceLock::new() }
+        Self { segment, index, place, head, packed: OnceLock::new(), shared: OnceLock::new() }
     }
 
     fn read_packed(&self) -> Result<Arc<Vec<u8>>, ReadError> {
@@ -108,8 +110,17 @@ impl Chunks for SealedChunks {
             return Ok(Arc::default());
         }
         if !self.place.packed {
-            let bytes = self.segment.read_extent(self.index, FIRST_CHUNK + index, offset, extent)?;
-            return Ok(Arc::new(bytes));
+            if index == COLUMNS
+                && let Some(bytes) = self.shared.get()
+            {
+                return Ok(Arc::clone(bytes));
+            }
+            let bytes =
+                Arc::new(self.segment.read_extent(self.index, FIRST_CHUNK + index, offset, extent)?);
+            if index == COLUMNS {
+                return Ok(Arc::clone(self.shared.get_or_init(|| bytes)));
+            }
+            return Ok(bytes);
         }
         let all = self.read_packed()?;
         let start = offset as usize;

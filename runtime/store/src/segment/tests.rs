@@ -23,9 +23,10 @@ fn chunk(first_seq: u64, group: u64, stream: u64, rows: &[(i64, Vec<u8>)]) -> Ar
 
 fn write(streams: &[StreamChunks], block_bytes: u64) -> Finished {
     let ciphers = Ciphers::new(Arc::new(MemoryKeys::new(1)));
-    let mut writer = Writer::new(SegmentId(5), &ciphers).unwrap();
+    let limits = Limits { block_bytes, ..Limits::default() };
+    let mut writer = Writer::new(SegmentId(5), &ciphers, &limits).unwrap();
     for stream in streams {
-        writer.add_stream(stream, &Limits { block_bytes, ..Limits::default() }).unwrap();
+        writer.add_stream(stream, &limits).unwrap();
     }
     writer.finish(0, 1000).unwrap().unwrap()
 }

@@ -16,10 +16,6 @@ use crate::segment::chunks::{FILTER, FIRST_CHUNK, HEAD, put_sizes};
 use crate::segment::extent::{Extent, Seal, Sealer};
 use crate::segment::layout::{self, Entry, Place, SealedPlace};
 
-/// Below this much raw data, the chunks of a block are one extent: each extent costs a read, a tag and a
-/// frame's header, and a small block is read as a whole anyway.
-const PACKED_BYTES_MAX: u64 = 64 << 10;
-
 /// The events of one stream that go into the segment.
 pub(crate) struct StreamChunks {
     pub(crate) group: GroupId,
@@ -33,6 +29,8 @@ pub(crate) struct StreamChunks {
 pub(crate) struct Writer<'a> {
     id: SegmentId,
     ciphers: &'a Ciphers,
+    /// Below it the chunks of a block are one extent: each extent costs a read, a tag and a frame's header.
+    packed_bytes: u64,
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     composer: Composer,
@@ -50,8 +48,9 @@ pub(crate) struct Finished {
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) fn new(id: SegmentId, ciphers: &'a Ciphers) -> io::Result<Self> {
+    pub(crate) fn new(id: SegmentId, ciphers: &'a Ciphers, limits: &Limits) -> io::Result<Self> {
         Ok(Self {
+            packed_bytes: limits.packed_bytes,
             id,
             ciphers,
             bytes: layout::header(id).to_vec(),
@@ -109,7 +108,7 @@ impl<'a> Writer<'a> {
         let meta = meta_of(rows);
         let seal = Seal::of(&meta, self.ciphers.random());
         let offset = self.bytes.len() as u64;
-        let packed = meta.raw_bytes < PACKED_BYTES_MAX;
+        let packed = meta.raw_bytes < self.packed_bytes;
         let place = self.put_extents(cipher, &seal, &composed, packed)?;
         let place = SealedPlace { escapes: memchr::memchr(b'\\', &rows.text).is_some(), ..place };
         let (min_ingestion_ms, max_ingestion_ms) = bounds(&rows.ingestion);

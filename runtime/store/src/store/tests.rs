@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod lending;
+mod merging;
 mod reading;
 mod taking_away;
 
