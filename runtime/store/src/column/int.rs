@@ -114,6 +114,10 @@ impl Head for IntHead {
         Facts { kind: Kind::Int, min, max, bytes, longest }
     }
 
+    fn needs_times(&self) -> bool {
+        self.stored != VALUES
+    }
+
     fn decode(&self, body: &[u8], times: &[i64]) -> Result<Box<dyn Values>, Malformed> {
         let mut reader = Reader::new(body);
         let mut numbers = read_numbers(&mut reader, times.len())?;

@@ -152,6 +152,11 @@ trait Head: Debug + Send + Sync {
     fn find(&self, needle: &[u8]) -> Option<Hits> {
         hits_in(self.values(), needle)
     }
+    /// Whether the body can only be read together with the times of the events.
+    fn needs_times(&self) -> bool {
+        false
+    }
+
     /// `times` has as many entries as the column has rows.
     fn decode(&self, body: &[u8], times: &[i64]) -> Result<Box<dyn Values>, Malformed>;
     fn memory_bytes(&self) -> usize;
@@ -246,7 +251,7 @@ impl ColumnHead {
 
     /// Whether the values can only be read together with the times of their events.
     pub(crate) fn needs_times(&self) -> bool {
-        self.kind() == Kind::Time
+        self.head.needs_times()
     }
 
     pub(crate) fn facts(&self) -> &Facts {

@@ -95,6 +95,10 @@ impl Head for TimeHead {
         Facts { kind: Kind::Time, min: None, max: None, bytes: format.bytes(), longest: format.text.len() }
     }
 
+    fn needs_times(&self) -> bool {
+        true
+    }
+
     fn decode(&self, body: &[u8], times: &[i64]) -> Result<Box<dyn Values>, Malformed> {
         let format = &FORMATS[self.0];
         if body.is_empty() {
