@@ -34,6 +34,13 @@ pub enum OpenError {
         /// The file.
         name: String,
     },
+    /// A file holds events that are not sealed into segments yet, and the key of their group is missing.
+    Key {
+        /// The file.
+        name: String,
+        /// Which key.
+        error: KeyError,
+    },
     /// A thread could not be started.
     Thread(io::Error),
 }
@@ -54,6 +61,9 @@ impl fmt::Display for OpenError {
                 out,
                 "{name} was sealed with another key: the key that was given does not belong to this data"
             ),
+            Self::Key { name, error } => {
+                write!(out, "{name} holds acknowledged events whose key is not available. {error}")
+            }
             Self::Thread(error) => write!(out, "cannot start a thread: {error}"),
         }
     }
@@ -92,6 +102,8 @@ pub enum AppendError {
     Empty,
     /// The group or stream was deleted.
     Deleted,
+    /// The key of the group is not available.
+    Key(KeyError),
     /// The disk is full. What was written was cut off again; appends may work again once there is space.
     DiskFull,
     /// Making this batch durable failed. The intake refuses every batch from now on.
@@ -109,6 +121,7 @@ impl fmt::Display for AppendError {
             Self::TooLarge { limit } => write!(out, "the batch is too large ({limit})"),
             Self::Empty => out.write_str("the batch is empty"),
             Self::Deleted => out.write_str("the group or stream was deleted"),
+            Self::Key(error) => error.fmt(out),
             Self::DiskFull => out.write_str("the disk is full"),
             Self::SyncFailed(error) => write!(out, "the batch could not be made durable: {error}"),
             Self::Refused => {

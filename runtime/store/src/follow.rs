@@ -138,7 +138,9 @@ impl Filling {
                             open.push(Some(rows));
                         }
                     }
-                    Err(error @ ReadError::Corrupt { .. }) => self.page.damaged.push(error),
+                    Err(error @ (ReadError::Corrupt { .. } | ReadError::Key(_))) => {
+                        self.page.damaged.push(error)
+                    }
                     Err(error) => return Err(error),
                 }
             }

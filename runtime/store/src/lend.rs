@@ -279,7 +279,7 @@ fn lend_sealed(
                 let whole = Lent::of_block(&block);
                 whole.lend(|row| seqs.contains(&whole.seq(row)), &mut |lent| borrower.take(lent));
             }
-            Err(error @ ReadError::Corrupt { .. }) => damaged.push(error),
+            Err(error @ (ReadError::Corrupt { .. } | ReadError::Key(_))) => damaged.push(error),
             Err(error) => return Err(error),
         }
     }

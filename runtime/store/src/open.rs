@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::cipher::{Ciphers, Purpose};
 use crate::disk::{Disk, DiskFile};
 use crate::engine::Parts;
 use crate::error::OpenError;
@@ -44,6 +45,9 @@ pub(crate) struct Opened {
 
 const PARTIAL: &str = ".tmp";
 
+/// The newest file is written anew in pieces of about this size.
+const FRESH_BYTES: usize = 1 << 20;
+
 pub(crate) fn open(parts: &Parts) -> Result<Opened, OpenError> {
     let (disk, manifest) = (&*parts.disk, &*parts.manifest);
     let records = manifest.segments()?;
@@ -62,12 +66,12 @@ pub(crate) fn open(parts: &Parts) -> Result<Opened, OpenError> {
     for name in names.iter().filter(|name| name.ends_with(PARTIAL)) {
         report.removed_files += u64::from(disk.remove(name).is_ok());
     }
-    let mut replayed = replay::replay(disk, &names, sealed_seq)?;
+    let mut replayed = replay::replay(disk, &names, sealed_seq, &parts.backing.ciphers)?;
     for name in strays {
         report.removed_files += u64::from(parts.backing.blobs.delete(name).is_ok());
     }
     let active = take_active(&mut replayed);
-    let (file, file_bytes) = fresh_file(disk, &active, &replayed.newest_frames)?;
+    let (file, file_bytes) = fresh_file(disk, &active, &parts.backing.ciphers)?;
     let stale = replayed.newest_file.iter().filter(|name| Some(*name) != active.files.first());
     for name in replayed.obsolete.iter().chain(stale) {
         report.removed_files += u64::from(disk.remove(name).is_ok());
@@ -112,23 +116,39 @@ fn take_active(replayed: &mut replay::Replayed) -> Generation {
 }
 
 /// Writes the newest file anew from what was read. The old one may hold pages that an earlier fsync failed
-/// to write and the kernel has forgotten: syncing it again could not be trusted. Cuts off a torn tail too.
+/// to write and the kernel has forgotten: syncing it again could not be trusted. Cuts off a torn tail too, and
+/// seals anew: numbers of frames that were cut off do not come again.
 fn fresh_file(
     disk: &dyn Disk,
     active: &Generation,
-    frames: &[u8],
+    ciphers: &Ciphers,
 ) -> Result<(Box<dyn DiskFile>, u64), OpenError> {
     let name = intake::file_name(active.first_seq);
     let partial = format!("{name}{PARTIAL}");
     let file = disk.create(&partial)?;
     let header = intake::header(active.first_seq);
-    let frames = if active.is_empty() { &[][..] } else { frames };
-    file.append(&header)?;
-    file.append(frames)?;
+    let mut bytes = header.to_vec();
+    let mut written = 0;
+    let mut nonces = intake::Nonces::new(ciphers);
+    for chunk in &active.chunks {
+        let group = chunk.batch.group;
+        let cipher = ciphers.group(Purpose::Intake, group);
+        let cipher = cipher.map_err(|error| OpenError::Key { name: name.clone(), error })?;
+        // All of the file is durable before it has its name, so each frame says that what is before it was.
+        let seqs = intake::Seqs { first: chunk.first_seq, commit: chunk.first_seq };
+        intake::put_frame(&mut bytes, &chunk.batch, seqs, cipher.as_deref(), (&mut nonces, ciphers));
+        if bytes.len() >= FRESH_BYTES {
+            file.append(&bytes)?;
+            written += bytes.len() as u64;
+            bytes.clear();
+        }
+    }
+    file.append(&bytes)?;
+    written += bytes.len() as u64;
     file.sync()?;
     disk.rename(&partial, &name)?;
     disk.sync_dir()?;
-    Ok((file, (header.len() + frames.len()) as u64))
+    Ok((file, written))
 }
 
 /// Threads that read directories: opening waits mostly for the disk.

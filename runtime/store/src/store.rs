@@ -9,7 +9,7 @@ use std::thread::{Builder, JoinHandle};
 use crate::blobs::{Blobs, DiskBlobs};
 use crate::block::{BlockHandle, Clip, Event};
 use crate::cache::Cache;
-use crate::cipher::Ciphers;
+use crate::cipher::{Cipher, Ciphers, Purpose};
 use crate::disk::Disk;
 use crate::engine::{Engine, OnAdvance, Parts};
 use crate::error::{AppendError, OpenError, ReadError, SealError};
@@ -126,13 +126,14 @@ impl Store {
     /// survive a power cut and were readable before the call. A refusal is told at once, on this thread;
     /// everything else on the intake thread, where the callback must not block.
     pub fn append(&self, mut batch: Batch, on_durable: OnDurable) {
-        if let Some(error) = self.refusal(&batch) {
-            return on_durable(Err(error));
-        }
+        let cipher = match self.cipher_for(&batch) {
+            Ok(cipher) => cipher,
+            Err(error) => return on_durable(Err(error)),
+        };
         batch.events.sort();
         batch.events.fit();
         let cost = self.engine.intake_cost();
-        let waiting = Waiting { batch, on_durable };
+        let waiting = Waiting { batch, cipher, on_durable };
         if let Some((waiting, error)) = self.engine.queue.push(waiting, &self.engine.limits, cost) {
             (waiting.on_durable)(Err(error));
         }
@@ -150,6 +151,15 @@ impl Store {
         };
         self.append(batch, Box::new(on_durable));
         receiver.recv().unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// What seals the batch, unless it is refused.
+    fn cipher_for(&self, batch: &Batch) -> Result<Arc<Cipher>, AppendError> {
+        if let Some(error) = self.refusal(batch) {
+            return Err(error);
+        }
+        let cipher = self.engine.ciphers.group(Purpose::Intake, batch.group).map_err(AppendError::Key)?;
+        cipher.ok_or(AppendError::Deleted)
     }
 
     fn refusal(&self, batch: &Batch) -> Option<AppendError> {

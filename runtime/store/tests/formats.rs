@@ -100,3 +100,47 @@ fn a_folder_of_version_1_opens_and_reads() {
     }
     assert_eq!(found.next(), None);
 }
+
+/// An intake log alone, with all batches in it.
+fn intake_sample(version: u8) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/formats/intake-v{version}"))
+}
+
+#[test]
+fn an_intake_log_of_version_2_opens_and_reads() {
+    let kept = intake_sample(2);
+    if std::env::var_os("LOGBOOM_WRITE_SAMPLES").is_some() {
+        let _ = std::fs::remove_dir_all(&kept);
+        let store = open(&kept, Arc::new(MemoryManifest::default()));
+        batches().into_iter().for_each(|batch| assert!(store.append_wait(batch).is_ok()));
+        store.close().unwrap();
+    }
+    let work = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(kept).unwrap() {
+        let entry = entry.unwrap();
+        let bytes = std::fs::read(entry.path()).unwrap();
+        assert_eq!(bytes[4], 2, "the version of the file");
+        for message in ["info", "plain", "beginning", "trailing"] {
+            assert!(!bytes.windows(message.len()).any(|window| window == message.as_bytes()), "{message}");
+        }
+        std::fs::write(work.path().join(entry.file_name()), bytes).unwrap();
+    }
+    let store = open(work.path(), Arc::new(MemoryManifest::default()));
+    assert_eq!(store.report().replayed_events, 5);
+    assert!(store.report().damaged_intake.is_empty() && store.report().torn_bytes == 0);
+    let to = store.durable_position();
+    let page = store.scan_by_position(Position::at(0), to, PageLimit::default(), None).unwrap();
+    let found: Vec<(StreamId, u8, i64, Vec<u8>)> = page
+        .events
+        .into_iter()
+        .map(|event| (event.stream, event.hop, event.timestamp_ms, event.message))
+        .collect();
+    let wrote: Vec<(StreamId, u8, i64, Vec<u8>)> = batches()
+        .into_iter()
+        .flat_map(|batch| {
+            let rows: Vec<_> = batch.events.iter().map(|(time, message)| (time, message.to_vec())).collect();
+            rows.into_iter().map(move |(time, message)| (batch.stream, batch.hop, time, message))
+        })
+        .collect();
+    assert_eq!(found, wrote);
+}

@@ -4,9 +4,11 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::cipher::Ciphers;
+use crate::codec::Malformed;
 use crate::disk::Disk;
 use crate::error::OpenError;
-use crate::intake::{self, Frame, HEADER_BYTES, Header};
+use crate::intake::{self, Frame, HEADER_BYTES, Header, Unread};
 use crate::memtable::{Chunk, Generation};
 
 /// What the intake log held.
@@ -14,8 +16,6 @@ use crate::memtable::{Chunk, Generation};
 pub(crate) struct Replayed {
     /// One for each file with frames behind the sealed position, oldest first.
     pub(crate) generations: Vec<Generation>,
-    /// The bytes of the good frames of the newest file, without its header.
-    pub(crate) newest_frames: Vec<u8>,
     /// The newest file, if there is any.
     pub(crate) newest_file: Option<String>,
     /// Files with nothing behind the sealed position.
@@ -30,7 +30,12 @@ pub(crate) struct Replayed {
 }
 
 /// Reads all intake files; frames below `sealed_seq` are in segments already.
-pub(crate) fn replay(disk: &dyn Disk, names: &[String], sealed_seq: u64) -> Result<Replayed, OpenError> {
+pub(crate) fn replay(
+    disk: &dyn Disk,
+    names: &[String],
+    sealed_seq: u64,
+    ciphers: &Ciphers,
+) -> Result<Replayed, OpenError> {
     let mut files: Vec<(u64, &String)> =
         names.iter().filter_map(|name| Some((intake::parse_name(name)?, name))).collect();
     files.sort_unstable();
@@ -39,9 +44,10 @@ pub(crate) fn replay(disk: &dyn Disk, names: &[String], sealed_seq: u64) -> Resu
     for (index, (first_seq, name)) in files.into_iter().enumerate() {
         let bytes = read_all(disk, name)?;
         let newest = index == last;
-        check_header(name, first_seq, &bytes, newest, &mut replayed)?;
+        let clear = check_header(name, first_seq, &bytes, newest, &mut replayed)?;
         let mut generation = Generation::new(first_seq, name.clone());
-        read_frames(&bytes, newest, sealed_seq, &mut generation, &mut replayed);
+        let pieces = pieces(name, &bytes, clear, ciphers)?;
+        take_pieces(pieces, bytes.len(), newest, sealed_seq, &mut generation, &mut replayed);
         if newest {
             replayed.newest_file = Some(name.clone());
         }
@@ -61,63 +67,67 @@ fn read_all(disk: &dyn Disk, name: &str) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A damaged header costs nothing: the frames say themselves what they are.
+/// Whether frames in clear may follow, as versions before sealing wrote them. A damaged header costs nothing: the
+/// frames say themselves what they are.
 fn check_header(
     name: &str,
     first_seq: u64,
     bytes: &[u8],
     newest: bool,
     replayed: &mut Replayed,
-) -> Result<(), OpenError> {
-    match intake::read_header(bytes) {
+) -> Result<bool, OpenError> {
+    let header = intake::read_header(bytes);
+    match header {
         Header::Version(version) => return Err(OpenError::Version { name: name.to_owned(), version }),
-        Header::Good { first_seq: found } if found == first_seq => {}
+        Header::Good { first_seq: found, .. } if found == first_seq => {}
         // A file that was being made when the power went holds nothing yet.
         Header::Good { .. } | Header::Damaged if newest || bytes.len() <= HEADER_BYTES => {}
         Header::Good { .. } | Header::Damaged => replayed.damaged.push(format!("{name}: header")),
     }
-    Ok(())
+    Ok(!matches!(header, Header::Good { clear: false, .. }))
 }
 
 enum Piece {
-    Frame {
-        frame: Frame,
-        at: usize,
-    },
+    Frame(Frame),
     /// Bytes that are no frame start here.
     Hole {
         at: usize,
+        what: Malformed,
     },
 }
 
-fn pieces(bytes: &[u8]) -> Vec<Piece> {
+fn pieces(name: &str, bytes: &[u8], clear: bool, ciphers: &Ciphers) -> Result<Vec<Piece>, OpenError> {
     let (mut pieces, mut at) = (Vec::new(), HEADER_BYTES);
     while at < bytes.len() {
-        if let Ok(frame) = intake::read_frame(&bytes[at..]) {
-            let size = frame.size;
-            pieces.push(Piece::Frame { frame, at });
-            at += size;
-            continue;
-        }
-        pieces.push(Piece::Hole { at });
-        match intake::find_frame(bytes, at + 1) {
-            Some(next) => at = next,
-            None => break,
+        match intake::read_frame(&bytes[at..], clear, ciphers) {
+            Ok(frame) => {
+                at += frame.size;
+                pieces.push(Piece::Frame(frame));
+            }
+            // These events were acknowledged: without their key they can neither be read nor left behind.
+            Err(Unread::Key(error)) => return Err(OpenError::Key { name: name.to_owned(), error }),
+            Err(Unread::Malformed(what)) => {
+                pieces.push(Piece::Hole { at, what });
+                match intake::find_frame(bytes, at + 1, clear) {
+                    Some(next) => at = next,
+                    None => break,
+                }
+            }
         }
     }
-    pieces
+    Ok(pieces)
 }
 
-fn read_frames(
-    bytes: &[u8],
+fn take_pieces(
+    pieces: Vec<Piece>,
+    file_bytes: usize,
     newest: bool,
     sealed_seq: u64,
     generation: &mut Generation,
     replayed: &mut Replayed,
 ) {
-    let pieces = pieces(bytes);
     let commit = |piece: &Piece| match piece {
-        Piece::Frame { frame, .. } => Some(frame.commit_seq),
+        Piece::Frame(frame) => Some(frame.seqs.commit),
         Piece::Hole { .. } => None,
     };
     // An older file was durable as a whole before the next one was begun; in the newest one, everything
@@ -125,46 +135,34 @@ fn read_frames(
     let durable_seq = if newest { pieces.iter().filter_map(commit).max().unwrap_or(0) } else { u64::MAX };
     for piece in pieces {
         match piece {
-            Piece::Frame { frame, at } => {
-                let end = at + frame.size;
-                keep(frame, &bytes[at..end], newest, sealed_seq, generation, replayed);
-            }
-            Piece::Hole { at } if replayed.end_seq >= durable_seq => {
+            Piece::Frame(frame) => keep(frame, sealed_seq, generation, replayed),
+            Piece::Hole { at, .. } if replayed.end_seq >= durable_seq => {
                 // Nothing from here on was acknowledged, and the rest of a commit without its beginning
                 // would leave a gap.
-                replayed.torn_bytes += (bytes.len() - at) as u64;
+                replayed.torn_bytes += (file_bytes - at) as u64;
                 return;
             }
-            Piece::Hole { at } => {
+            Piece::Hole { at, what } => {
                 let name = generation.files.first().map_or("", String::as_str);
-                replayed.damaged.push(format!("{name}: byte {at}"));
+                replayed.damaged.push(format!("{name}: byte {at}: {}", what.0));
             }
         }
     }
 }
 
-fn keep(
-    frame: Frame,
-    bytes: &[u8],
-    newest: bool,
-    sealed_seq: u64,
-    generation: &mut Generation,
-    replayed: &mut Replayed,
-) {
-    if frame.seq < sealed_seq {
+fn keep(frame: Frame, sealed_seq: u64, generation: &mut Generation, replayed: &mut Replayed) {
+    let first_seq = frame.seqs.first;
+    if first_seq < sealed_seq {
         return;
     }
-    if frame.seq < replayed.end_seq {
-        replayed.damaged.push(format!("seq {} appears twice", frame.seq));
+    if first_seq < replayed.end_seq {
+        replayed.damaged.push(format!("seq {first_seq} appears twice"));
         return;
     }
-    if frame.seq > replayed.end_seq {
-        replayed.damaged.push(format!("events {}..{} are missing", replayed.end_seq, frame.seq));
+    if first_seq > replayed.end_seq {
+        replayed.damaged.push(format!("events {}..{first_seq} are missing", replayed.end_seq));
     }
     replayed.end_seq = frame.end_seq();
     replayed.events += frame.batch.events.len() as u64;
-    if newest {
-        replayed.newest_frames.extend_from_slice(bytes);
-    }
-    generation.insert(Arc::new(Chunk { first_seq: frame.seq, batch: frame.batch }));
+    generation.insert(Arc::new(Chunk { first_seq, batch: frame.batch }));
 }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::cipher::Cipher;
 use crate::disk::DiskFile;
 use crate::engine::Engine;
 use crate::error::{AppendError, SealError};
 use crate::events::Batch;
 use crate::id::Position;
-use crate::intake;
+use crate::intake::{self, Nonces, Seqs};
 use crate::limits::Limits;
 use crate::memtable::{Chunk, Generation};
 
@@ -32,6 +33,8 @@ pub type OnDurable = Box<dyn FnOnce(Result<Ack, AppendError>) + Send>;
 
 pub(crate) struct Waiting {
     pub(crate) batch: Batch,
+    /// What seals it.
+    pub(crate) cipher: Arc<Cipher>,
     pub(crate) on_durable: OnDurable,
 }
 
@@ -165,6 +168,7 @@ pub(crate) struct IntakeWriter {
     /// An earlier write failed in a way that leaves the file unknown.
     refused: bool,
     buffer: Vec<u8>,
+    nonces: Nonces,
 }
 
 /// Keep the commit buffer for the next commit unless it grew beyond this.
@@ -172,7 +176,8 @@ const BUFFER_BYTES_KEPT: usize = 2 << 20;
 
 impl IntakeWriter {
     pub(crate) fn new(engine: Arc<Engine>, file: Box<dyn DiskFile>, file_bytes: u64, next_seq: u64) -> Self {
-        Self { engine, file, file_bytes, next_seq, refused: false, buffer: Vec::new() }
+        let nonces = Nonces::new(&engine.ciphers);
+        Self { engine, file, file_bytes, next_seq, refused: false, buffer: Vec::new(), nonces }
     }
 
     /// The thread's body: ends when the queue is closed and empty.
@@ -224,7 +229,9 @@ impl IntakeWriter {
         self.buffer.shrink_to(BUFFER_BYTES_KEPT);
         let mut seq = self.next_seq;
         for waiting in batches {
-            intake::put_frame(&mut self.buffer, &waiting.batch, seq, self.next_seq);
+            let seqs = Seqs { first: seq, commit: self.next_seq };
+            let nonces = (&mut self.nonces, &*self.engine.ciphers);
+            intake::put_frame(&mut self.buffer, &waiting.batch, seqs, Some(&waiting.cipher), nonces);
             seq += waiting.batch.events.len() as u64;
         }
         if let Err(error) = self.file.append(&self.buffer) {
@@ -264,7 +271,7 @@ impl IntakeWriter {
             self.next_seq - batches.iter().map(|waiting| waiting.batch.events.len() as u64).sum::<u64>();
         let mut answers = Vec::with_capacity(batches.len());
         let mut chunks = Vec::with_capacity(batches.len());
-        for Waiting { batch, on_durable } in batches {
+        for Waiting { batch, on_durable, .. } in batches {
             let count = batch.events.len() as u64;
             events += count;
             bytes += batch.events.stored_bytes();
@@ -310,6 +317,7 @@ impl IntakeWriter {
             return Err(error.into());
         }
         self.file = file;
+        self.nonces = Nonces::new(&self.engine.ciphers);
         self.file_bytes = header.len() as u64;
         self.engine.start_generation(Generation::new(self.next_seq, name));
         Ok(())

@@ -106,8 +106,9 @@ fn damage_to_acknowledged_frames_is_reported_and_the_rest_is_read() {
     let name = intake_files(&bench.disk).pop().unwrap();
     let disk = bench.disk.after_kill();
     disk.edit(&name, |bytes| {
-        let at = memchr::memmem::find(bytes, b"second").unwrap();
-        bytes[at] ^= 1;
+        let frames: Vec<usize> = memchr::memmem::find_iter(bytes, &[0x9e, b'L', b'f', 0xb2]).collect();
+        assert_eq!(frames.len(), 3);
+        bytes[frames[2] - 1] ^= 1;
     });
     let store = open_on(&disk, &bench.manifest);
     assert_eq!(texts(&all(&store, &[1])), ["first", "third"]);
@@ -255,4 +256,84 @@ fn a_dead_intake_thread_answers_instead_of_hanging() {
     }
     assert!(matches!(store.seal_now(), Err(SealError::Closed | SealError::Refused)));
     assert_eq!(texts(&all(&store, &[1])), ["kept"]);
+}
+
+#[test]
+fn a_deleted_group_in_the_log_is_passed_over_again_and_again() {
+    let (disk, manifest) = (FaultyDisk::new(1), Arc::new(MemoryManifest::default()));
+    let store = open_on(&disk, &manifest);
+    for (group, text) in [(1, "kept"), (2, "shredded"), (1, "kept too"), (2, "shredded too")] {
+        put(&store, group, &[(1, text), (2, text)]);
+    }
+    drop(store);
+    let keys = Arc::new(MemoryKeys::new(7));
+    keys.destroy(GroupId(2));
+    manifest.kill_group(GroupId(2));
+    let open = |disk: &FaultyDisk| {
+        Store::open(options(), Arc::new(disk.clone()), manifest.clone(), keys.clone()).unwrap()
+    };
+    let mut disk = disk.after_kill();
+    for round in 0..3_u64 {
+        let store = open(&disk);
+        let report = store.report().clone();
+        assert!(report.damaged_intake.is_empty() && report.torn_bytes == 0, "{report:?}");
+        assert_eq!(texts(&all(&store, &[1, 2])).len() as u64, 4 + round);
+        assert_eq!(followed(&store, PageLimit::default()).len() as u64, 4 + round);
+        let refused = store.append_wait(batch(2, 20, &[(1, "late")])).unwrap_err();
+        assert!(matches!(refused, AppendError::Deleted), "{refused:?}");
+        assert_eq!(put(&store, 1, &[(9, "next")]).first.seq, 8 + round, "positions go on");
+        disk = disk.after_power_cut();
+        drop(store);
+    }
+    let store = open(&disk);
+    store.seal_now().unwrap();
+    assert_eq!(texts(&all(&store, &[1, 2])).len(), 7);
+}
+
+/// Keys of which one is under a KMS key that is not configured.
+struct Locked(MemoryKeys, GroupId);
+
+impl Keys for Locked {
+    fn system(&self) -> Secret {
+        self.0.system()
+    }
+
+    fn group(&self, group: GroupId) -> Result<Option<Secret>, KeyError> {
+        if group == self.1 {
+            Err(KeyError("the key arn:x is missing".to_owned()))
+        } else {
+            self.0.group(group)
+        }
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        self.0.fill_random(bytes);
+    }
+}
+
+#[test]
+fn acknowledged_events_without_their_key_refuse_to_open_until_it_is_there() {
+    let bench = Bench::new();
+    put(&bench.store, 1, &[(1, "x")]);
+    put(&bench.store, 2, &[(1, "locked")]);
+    let disk = bench.disk.after_kill();
+    let locked = || -> Arc<dyn Keys> { Arc::new(Locked(MemoryKeys::new(7), GroupId(2))) };
+    let outcome = Store::open(options(), Arc::new(disk.clone()), bench.manifest.clone(), locked());
+    let error = outcome.err().unwrap();
+    assert!(matches!(error, OpenError::Key { .. }) && error.to_string().contains("arn:x"), "{error}");
+    let store = open_on(&disk, &bench.manifest);
+    assert_eq!(all(&store, &[1, 2]).len(), 2, "nothing was lost by trying");
+    store.seal_now().unwrap();
+    let disk = disk.after_kill();
+    drop(store);
+    let store = Store::open(options(), Arc::new(disk), bench.manifest.clone(), locked()).unwrap();
+    assert!(matches!(store.append_wait(batch(2, 20, &[(3, "no")])), Err(AppendError::Key(_))));
+    put(&store, 1, &[(3, "the others go on")]);
+    assert_eq!(texts(&all(&store, &[1])), ["x", "the others go on"]);
+    let locked = store.scan(&ScanRequest::all(groups(&[2]))).next().unwrap();
+    assert!(matches!(locked, Err(ReadError::Key(_))));
+    let to = store.durable_position();
+    let page = store.scan_by_position(Position::at(0), to, PageLimit::default(), None).unwrap();
+    assert_eq!((page.events.len(), page.next), (2, to), "readers by position pass over what is locked");
+    assert!(matches!(page.damaged[..], [ReadError::Key(_)]), "{:?}", page.damaged);
 }
