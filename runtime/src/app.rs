@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::functions::Functions;
 use crate::ingest::fan_out::FanOut;
 use crate::ingest::followers::Followers;
+use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::meta::Meta;
 use crate::outbox::Outbox;
@@ -22,6 +23,8 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     /// Metadata.
     pub(crate) meta: Meta,
+    /// The keys of what is on disk.
+    pub(crate) keyring: Arc<Keyring>,
     /// Log data. Its methods may block on the disk, but for `append`: call them through [`App::blocking`].
     pub(crate) store: Arc<Store>,
     /// Who reads events by position in the background.

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::keyring::kms::{KmsKey, is_arn};
+
 /// Everything that can be configured, with defaults. Names are those of the file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -18,6 +20,10 @@ pub(crate) struct Config {
     pub(crate) listen: String,
     /// Data directory.
     pub(crate) data: PathBuf,
+    /// File of the master key; by default `logboom.key` in the data directory. Made if there are no data yet.
+    pub(crate) key_file: Option<PathBuf>,
+    /// Keys that stand in for KMS keys, by ARN.
+    pub(crate) kms: BTreeMap<String, KmsKey>,
     /// Account (12 digits) of access keys that are not twelve digits themselves.
     pub(crate) account: String,
     /// Base of links in notifications; without it they point to the listener.
@@ -95,6 +101,8 @@ impl Default for Config {
         Config {
             listen: "127.0.0.1:4586".to_owned(),
             data: PathBuf::from("logboom-data"),
+            key_file: None,
+            kms: BTreeMap::new(),
             account: "000000000000".to_owned(),
             public_url: None,
             strict_patterns: false,
@@ -192,6 +200,11 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         if !is_account(&self.account) {
             return Err(ConfigError(format!("account {:?} is not twelve digits", self.account)));
+        }
+        if let Some(name) = self.kms.keys().find(|name| !is_arn(name)) {
+            let text =
+                format!("[kms.{name:?}] is not the ARN of a KMS key (arn:aws:kms:REGION:ACCOUNT:key/ID)");
+            return Err(ConfigError(text));
         }
         self.access_keys()?;
         crate::retention::schedule(&self.retention_schedule).map_err(ConfigError)?;

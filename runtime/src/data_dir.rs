@@ -9,7 +9,7 @@ use crate::cli::Failure;
 
 /// A directory that this process holds until dropped.
 pub(crate) struct DataDir {
-    root: PathBuf,
+    paths: Paths,
     /// Held for its lock; the operating system releases it with the process, however it ends.
     _lock: File,
 }
@@ -51,12 +51,35 @@ impl DataDir {
             .set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| writeln!(file, "{}", std::process::id()));
-        Ok(DataDir { root: root.to_owned(), _lock: file })
+        Ok(DataDir { paths: Paths { root: root.to_owned() }, _lock: file })
     }
 
+    /// Where what is in it lies.
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.paths
+    }
+}
+
+/// Where what is in a data directory lies.
+#[derive(Clone)]
+pub(crate) struct Paths {
+    root: PathBuf,
+}
+
+impl Paths {
     /// The metadata file.
     pub(crate) fn meta(&self) -> PathBuf {
         self.root.join("meta.redb")
+    }
+
+    /// The file of the master key: where it is configured to be, or here.
+    pub(crate) fn key(&self, configured: Option<&Path>) -> PathBuf {
+        configured.map_or_else(|| self.root.join("logboom.key"), Path::to_owned)
+    }
+
+    /// Whether there are log data, whatever they are.
+    pub(crate) fn has_log_data(&self) -> bool {
+        std::fs::read_dir(self.store()).is_ok_and(|mut entries| entries.next().is_some())
     }
 
     /// The folder of log data.
@@ -64,9 +87,9 @@ impl DataDir {
         self.root.join("logs")
     }
 
-    /// The file of the key that signs notifications.
+    /// The file of the key that signs notifications, sealed.
     pub(crate) fn signing_key(&self) -> PathBuf {
-        self.root.join("sns-signing-key.pem")
+        self.root.join("sns-signing-key.sealed")
     }
 }
 

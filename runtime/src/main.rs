@@ -10,6 +10,7 @@ mod data_dir;
 mod doors;
 mod functions;
 mod ingest;
+mod keyring;
 mod limits;
 mod meta;
 mod outbox;

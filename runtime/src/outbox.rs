@@ -11,7 +11,6 @@ mod signing;
 mod worker;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use deliver::egress::Rules;
@@ -46,16 +45,16 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Reads the configuration. `signing_key` is the key's file; it is made when first needed.
+    /// Reads the configuration. `signing` is where the signing key comes from.
     ///
     /// # Errors
     /// A sentence that says which setting is wrong.
-    pub(crate) fn new(config: &Config, clock: &Clock, signing_key: &Path) -> Result<Arc<Outbox>, String> {
+    pub(crate) fn new(config: &Config, clock: &Clock, signing: Signing) -> Result<Arc<Outbox>, String> {
         let outbox = Outbox {
             clock: clock.clone(),
             limits: Limits::default(),
             rules: Arc::new(sending::rules(config)?),
-            signing: Arc::new(Signing::at(signing_key, clock.clone())),
+            signing: Arc::new(signing),
             address: OnceLock::new(),
             functions: OnceLock::new(),
             nudge: OnceLock::new(),

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use store::faulty::{Dice, Faults, FaultyDisk};
 use store::{Batch, GroupId, PageLimit, Position, Selection, Store, StreamId};
 
+use crate::keyring::Keyring;
+use crate::keyring::tests::wrapping;
 use crate::meta::{Key, Meta, MetaError, StoreManifest, Table};
 use crate::records::{Scope, cursors, groups, streams};
 
@@ -57,6 +59,7 @@ struct Model {
 struct Life {
     meta: Meta,
     store: Store,
+    keyring: Arc<Keyring>,
 }
 
 fn options() -> store::Options {
@@ -72,11 +75,17 @@ fn options() -> store::Options {
 fn open(disk: &FaultyDisk) -> Result<Life, String> {
     let meta = Meta::simulated(disk).map_err(|error| error.to_string())?;
     let manifest = Arc::new(StoreManifest(meta.clone()));
-    match Store::open(options(), Arc::new(disk.folder("logs")), manifest) {
-        Ok(store) => Ok(Life { meta, store }),
+    let opened = Keyring::open(&meta, wrapping()).and_then(|keyring| {
+        let keyring = Arc::new(keyring);
+        let folder = Arc::new(disk.folder("logs"));
+        let store = Store::open(options(), folder, manifest, keyring.clone());
+        Ok((store.map_err(|error| error.to_string())?, keyring))
+    });
+    match opened {
+        Ok((store, keyring)) => Ok(Life { meta, store, keyring }),
         Err(error) => {
             meta.close();
-            Err(error.to_string())
+            Err(error)
         }
     }
 }
@@ -84,7 +93,8 @@ fn open(disk: &FaultyDisk) -> Result<Life, String> {
 impl Life {
     /// The groups and streams of the first life.
     fn found(&self, model: &mut Model) {
-        let made = self.meta.change_blocking(|tx| {
+        let wrapping = self.keyring.wrapping();
+        let made = self.meta.change_blocking(move |tx| {
             let mut made = Vec::new();
             for number in 0..GROUPS {
                 let group = groups::GroupRecord {
@@ -95,8 +105,9 @@ impl Life {
                     retention_days: None,
                     class: "STANDARD".to_owned(),
                     tags: BTreeMap::new(),
+                    kms_key: None,
                 };
-                let group = groups::insert(tx, group)?.id;
+                let group = groups::insert(tx, group, &wrapping)?.id;
                 for stream in 0..3 {
                     made.push((streams::insert(tx, group, &format!("stream-{stream}"), 0)?.id, group));
                 }

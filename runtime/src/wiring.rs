@@ -1,7 +1,6 @@
 //! The table of contents of the process: builds the rooms, joins them, starts the background workers.
 //! Refuses to know what any of them does.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use store::{FsDisk, Store};
@@ -13,12 +12,13 @@ use crate::api::InFlight;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, Paths};
 use crate::functions::{self, Functions};
 use crate::ingest::{metric_filters, subscriptions};
+use crate::keyring::{Keyring, Kms, Wrapping, master};
 use crate::limits::Limits;
-use crate::meta::{Meta, StoreManifest};
-use crate::outbox::{self, Outbox};
+use crate::meta::{Meta, MetaError, StoreManifest, Unopened};
+use crate::outbox::{self, Outbox, Signing};
 use crate::query::Queries;
 use crate::sweeps;
 
@@ -29,17 +29,21 @@ use crate::sweeps;
 pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Result<Arc<App>, String> {
     let limits = Limits::from_config(&config)?;
     let keys = config.access_keys().map_err(|error| error.to_string())?;
-    let (meta_path, store_path) = (folder.meta(), folder.store());
-    let (meta, store) = App::blocking(move || open(&meta_path, &store_path)).await?;
+    let opened = {
+        let (config, clock, folder) = (config.clone(), clock.clone(), folder.paths().clone());
+        App::blocking(move || open(&config, &clock, &folder)).await?
+    };
+    let Opened { meta, keyring, store } = opened;
     let followers = Arc::default();
     let queries = Queries::default();
     let fan_out = Arc::default();
     let alarms = Arc::default();
-    let outbox = Outbox::new(&config, &clock, &folder.signing_key())?;
+    let outbox = Outbox::new(&config, &clock, Signing::at(&folder.paths().signing_key(), &clock, &keyring))?;
     let functions = Functions::new(&clock)?;
     Ok(Arc::new(App {
         clock,
         meta,
+        keyring,
         store,
         followers,
         fan_out,
@@ -54,19 +58,41 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
     }))
 }
 
-/// Opens what is on disk: metadata first, since log data ask it what still exists.
-fn open(meta_path: &Path, store_path: &Path) -> Result<(Meta, Arc<Store>), String> {
-    let meta = Meta::open(meta_path).map_err(|error| error.to_string())?;
-    let disk =
-        FsDisk::new(store_path).map_err(|error| format!("cannot open {}: {error}", store_path.display()))?;
+struct Opened {
+    meta: Meta,
+    keyring: Arc<Keyring>,
+    store: Arc<Store>,
+}
+
+/// Opens what is on disk: the master key, then metadata, since log data ask it for keys and for what still exists.
+fn open(config: &Config, clock: &Clock, folder: &Paths) -> Result<Opened, String> {
+    let shown = |error: MetaError| format!("cannot open {}: {error}", folder.meta().display());
+    let kms = Kms::load(&config.kms, clock)?;
+    let kms_in_use = !kms.is_empty();
+    let unopened = Unopened::at(&folder.meta()).map_err(shown)?;
+    let data = master::Data {
+        folder: &config.data,
+        sealed_with: unopened.sealed_with(),
+        without_metadata: unopened.is_empty() && folder.has_log_data(),
+    };
+    let master = master::of(&data, &folder.key(config.key_file.as_deref()), clock)?;
+    let meta = unopened.open(&master, clock).map_err(shown)?;
+    let keyring = Arc::new(Keyring::open(&meta, Wrapping::new(&master, kms, clock))?);
+    let store_path = folder.store();
+    let failed = |error: &dyn std::fmt::Display| format!("cannot open {}: {error}", store_path.display());
+    let disk = FsDisk::new(&store_path).map_err(|error| failed(&error))?;
     let manifest = Arc::new(StoreManifest(meta.clone()));
-    let keys = Arc::new(store::MemoryKeys::default());
-    let store = Store::open(store::Options::default(), Arc::new(disk), manifest, keys);
-    let store = store.map_err(|error| format!("cannot open {}: {error}", store_path.display()))?;
+    let mut options = store::Options::default();
+    if kms_in_use {
+        // After a clean stop nothing waits in the intake log: a start without a KMS key can read the rest.
+        options.limits.close_seal_bytes = 0;
+    }
+    let store =
+        Store::open(options, Arc::new(disk), manifest, keyring.clone()).map_err(|error| failed(&error))?;
     for damage in &store.report().damaged_intake {
         tracing::error!(damage, "the intake log is damaged; acknowledged events may be missing");
     }
-    Ok((meta, Arc::new(store)))
+    Ok(Opened { meta, keyring, store: Arc::new(store) })
 }
 
 /// Starts every background worker; each ends when `stopping` changes.

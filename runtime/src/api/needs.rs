@@ -57,8 +57,14 @@ fn arn(scope: &Scope<'_>, service: &str, kind: &str, name: &str) -> String {
 }
 
 fn log_groups(scope: &Scope<'_>, operation: &str, input: &Value) -> Vec<String> {
-    const GROUPS: &[&str] =
-        &["logGroupName", "logGroupNames", "logGroupIdentifier", "logGroupIdentifiers", "resourceArn"];
+    const GROUPS: &[&str] = &[
+        "logGroupName",
+        "logGroupNames",
+        "logGroupIdentifier",
+        "logGroupIdentifiers",
+        "resourceArn",
+        "resourceIdentifier",
+    ];
     let stream = input.get("logStreamName").and_then(Value::as_str);
     let stream = stream.filter(|_| ON_STREAMS.contains(&operation));
     let groups = texts(input, GROUPS).into_iter().map(|group| {
@@ -117,6 +123,12 @@ mod tests {
                 "StartQuery",
                 json!({"logGroupNames": ["/a"], "logGroupIdentifiers": [format!("{group}:*")]}),
                 vec![format!("{group}:*"), format!("{group}:*")],
+            ),
+            (
+                Service::Logs,
+                "AssociateKmsKey",
+                json!({"resourceIdentifier": group, "kmsKeyId": "k"}),
+                vec![format!("{group}:*")],
             ),
             (Service::Logs, "DescribeLogGroups", json!({}), vec!["*".to_owned()]),
             (

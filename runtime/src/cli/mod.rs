@@ -7,6 +7,7 @@ mod client;
 mod demo;
 mod deploy;
 mod invoke;
+mod key;
 mod query;
 mod serve;
 mod span;
@@ -34,6 +35,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Show the main job on sample logs, then go on serving
     Demo(demo::DemoArgs),
+    /// Change the master key of stopped data
+    Key(key::KeyArgs),
     /// Deploy a wasm module as a function and attach it
     Deploy(deploy::DeployArgs),
     /// Call a function and print its answer
@@ -83,6 +86,7 @@ pub(crate) fn run() -> ExitCode {
     let line = CommandLine::parse();
     let outcome = match line.command {
         Command::Serve(args) => serve::run(&args),
+        Command::Key(args) => key::run(&args),
         Command::Demo(args) => client(|clock| demo::run(args, clock)),
         Command::Deploy(args) => client(|clock| deploy::run(args, clock)),
         Command::Invoke(args) => client(|clock| invoke::run(args, clock)),

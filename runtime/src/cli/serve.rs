@@ -35,6 +35,9 @@ pub(super) struct ServeArgs {
     /// Data directory, made if missing; one process at a time
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// File of the master key (by default logboom.key in the data directory); made if there are no data yet
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// Account of every access key that is not twelve digits itself
     #[arg(long, value_name = "ID")]
     account: Option<String>,
@@ -82,6 +85,9 @@ impl ServeArgs {
         }
         if let Some(data) = &self.data {
             overlay.set("data", data.to_string_lossy().as_ref());
+        }
+        if let Some(key_file) = &self.key_file {
+            overlay.set("key_file", key_file.to_string_lossy().as_ref());
         }
         if let Some(account) = &self.account {
             overlay.set("account", account.as_str());

@@ -16,6 +16,7 @@ enum Kind {
 const VARIABLES: &[(&str, &str, Kind)] = &[
     ("LISTEN", "listen", Kind::Text),
     ("DATA", "data", Kind::Text),
+    ("KEY_FILE", "key_file", Kind::Text),
     ("ACCOUNT", "account", Kind::Text),
     ("PUBLIC_URL", "public_url", Kind::Text),
     ("STRICT_PATTERNS", "strict_patterns", Kind::Switch),

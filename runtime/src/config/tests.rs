@@ -40,7 +40,7 @@ fn keys_come_from_both_and_their_secrets_are_not_shown() {
 #[test]
 fn what_is_not_a_setting_is_named() {
     type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
-    let cases: [Case; 8] = [
+    let cases: [Case; 10] = [
         ("lissten = 'x'", &[], "lissten"),
         ("[smtp]\nhost='a'\nfrom='b'\nfoo=1", &[], "foo"),
         ("[[keys]]\nid='a'\nsecret='b'\npolcy=''", &[], "polcy"),
@@ -49,10 +49,14 @@ fn what_is_not_a_setting_is_named() {
         ("", &[("LOGBOOM_AWS_QUOTAS", "maybe")], "maybe"),
         ("account = '12'", &[], "twelve digits"),
         ("listen = 4586", &[], "listen"),
+        ("[kms.'my key']\nkey_file = 'k'", &[], "my key"),
+        ("[kms.'arn:aws:kms:r:000000000000:key/k']\nkey_fil = 'k'", &[], "key_fil"),
     ];
     for (file, variables, expected) in cases {
         let error = load(file, variables, &[]).unwrap_err();
         assert!(error.contains(expected), "{file:?}: {error}");
     }
+    let config = load("", &[("LOGBOOM_KEY_FILE", "/k")], &[]).unwrap();
+    assert_eq!(config.key_file.as_deref(), Some(Path::new("/k")));
     load("", &[("LOGBOOM_LOG", "debug"), ("HOME", "/root")], &[]).unwrap();
 }

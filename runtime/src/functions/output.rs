@@ -89,10 +89,11 @@ async fn destination(app: &Arc<App>, ready: &Ready) -> Result<(GroupRecord, Stre
     let stream = format!("{day}/[{}]{unique}", ready.record.version);
     let group = format!("{PREFIX}{}", ready.record.name);
     let scope = ready.scope.clone();
+    let wrapping = app.keyring.wrapping();
     let change = move |tx: &mut Tx<'_>| {
         let group = match groups::find(tx, &scope, &group)? {
             Some(group) => group,
-            None => groups::insert(tx, new_group(scope, group, now_ms))?,
+            None => groups::insert(tx, new_group(scope, group, now_ms), &wrapping)?,
         };
         let stream = streams::insert(tx, group.id, &stream, now_ms)?;
         Ok::<_, MetaError>((group, stream))
@@ -112,6 +113,7 @@ fn new_group(scope: crate::records::Scope, name: String, created_ms: i64) -> Gro
         retention_days: None,
         class: "STANDARD".to_owned(),
         tags: BTreeMap::new(),
+        kms_key: None,
     }
 }
 

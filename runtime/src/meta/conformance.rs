@@ -13,6 +13,7 @@ const OTHER: Table<u64> = Table::new("other");
 /// Runs `check` on a fresh instance of every backend.
 pub(super) fn for_each(check: impl Fn(&Meta)) {
     check(&Meta::in_memory());
+    check(&sealed_memory());
     let folder = tempfile::tempdir().unwrap();
     check(&Meta::open(&folder.path().join("meta.redb")).unwrap());
 }
@@ -37,6 +38,12 @@ impl From<MetaError> for Refused {
     fn from(_: MetaError) -> Refused {
         Refused::Meta
     }
+}
+
+/// The model, sealed.
+fn sealed_memory() -> Meta {
+    let cipher = super::sealed::Cipher::new(&crate::keyring::tests::master(), &crate::clock::Clock::real());
+    Meta::over(Arc::new(super::sealed::Sealed::new(super::memory::Memory::default(), cipher).unwrap()))
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Owns what can go wrong in metadata. Refuses to know AWS's codes: `fault.rs` of the root translates.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,9 +17,16 @@ pub(crate) enum MetaError {
     /// A stored row cannot be read back.
     Corrupt {
         /// Name of the table.
-        table: &'static str,
+        table: Cow<'static, str>,
         /// What is wrong with the row.
         reason: Arc<str>,
+    },
+    /// The metadata were sealed with another master key.
+    WrongKey {
+        /// Id of the key they were sealed with.
+        wanted: Arc<str>,
+        /// Id of the key that was given.
+        given: Arc<str>,
     },
     /// A write inside [`super::Meta::read`].
     ReadOnly,
@@ -29,8 +37,8 @@ pub(crate) enum MetaError {
 }
 
 impl MetaError {
-    pub(crate) fn corrupt(table: &'static str, reason: impl fmt::Display) -> MetaError {
-        MetaError::Corrupt { table, reason: reason.to_string().into() }
+    pub(crate) fn corrupt(table: impl Into<Cow<'static, str>>, reason: impl fmt::Display) -> MetaError {
+        MetaError::Corrupt { table: table.into(), reason: reason.to_string().into() }
     }
 
     pub(super) fn storage(reason: impl fmt::Display) -> MetaError {
@@ -47,6 +55,9 @@ impl fmt::Display for MetaError {
                 write!(f, "metadata is read-only until restart, an earlier commit failed: {reason}")
             }
             MetaError::Corrupt { table, reason } => write!(f, "a row of {table} cannot be read: {reason}"),
+            MetaError::WrongKey { wanted, given } => {
+                write!(f, "the metadata are sealed with the master key {wanted}, not with {given}")
+            }
             MetaError::ReadOnly => f.write_str("a write inside a read-only transaction"),
             MetaError::Closed => f.write_str("metadata is closed"),
             MetaError::Panicked => f.write_str("a metadata change panicked"),

@@ -6,6 +6,7 @@
 //! the only place that names redb. Start reading at `tx.rs`, then `writer.rs`.
 
 mod backend;
+mod blinded;
 mod codec;
 #[cfg(test)]
 mod conformance;
@@ -16,6 +17,8 @@ mod key;
 mod memory;
 mod place;
 mod redb;
+mod rewrite;
+mod sealed;
 #[cfg(test)]
 mod simulated;
 mod table;
@@ -23,11 +26,11 @@ mod tx;
 pub(crate) mod verbs;
 mod writer;
 
-use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use error::MetaError;
 pub(crate) use key::{Key, Span};
+pub(crate) use rewrite::Unopened;
 pub(crate) use table::{Blob, Table};
 pub(crate) use tx::Tx;
 pub(crate) use verbs::{StoreManifest, every_function};
@@ -49,12 +52,11 @@ impl Meta {
         Meta::over(Arc::new(memory::Memory::default()))
     }
 
-    /// Opens or creates the redb file at `path`.
-    ///
-    /// # Errors
-    /// [`MetaError::Locked`] when another process has it open, [`MetaError::Storage`] otherwise.
-    pub(crate) fn open(path: &Path) -> Result<Meta, MetaError> {
-        Ok(Meta::over(Arc::new(redb::Redb::open(place::OnFile::new(path))?)))
+    /// Opens or creates the file at `path`, sealed with a key of tests.
+    #[cfg(test)]
+    pub(crate) fn open(path: &std::path::Path) -> Result<Meta, MetaError> {
+        let (master, clock) = (crate::keyring::tests::master(), crate::clock::Clock::real());
+        Unopened::at(path)?.open(&master, &clock)
     }
 
     fn over(backend: Arc<dyn Backend>) -> Meta {

@@ -9,6 +9,7 @@ use store::{Disk as _, DiskFile as _};
 
 use super::error::MetaError;
 use super::place::{Place, Watched};
+use super::sealed::{Cipher, Sealed};
 use super::{Meta, redb};
 
 /// The file of the metadata.
@@ -85,6 +86,7 @@ impl Place for OnDisk {
 impl Meta {
     /// Opens or creates metadata on a simulated disk.
     pub(crate) fn simulated(disk: &FaultyDisk) -> Result<Meta, MetaError> {
-        Ok(Meta::over(Arc::new(redb::Redb::open(OnDisk(disk.clone()))?)))
+        let cipher = Cipher::new(&crate::keyring::tests::master(), &crate::clock::Clock::real());
+        Ok(Meta::over(Arc::new(Sealed::new(redb::Redb::open(OnDisk(disk.clone()))?, cipher)?)))
     }
 }

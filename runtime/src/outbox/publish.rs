@@ -136,6 +136,12 @@ mod tests {
 
     const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:ops";
 
+    /// A signing key that cannot be kept, and is not needed.
+    fn unkept(clock: &Clock) -> crate::outbox::Signing {
+        let keyring = crate::keyring::Keyring::open(&Meta::in_memory(), crate::keyring::tests::wrapping());
+        crate::outbox::Signing::at(Path::new("/nowhere/key.sealed"), clock, &Arc::new(keyring.unwrap()))
+    }
+
     /// A topic with a subscriber that needs no handshake and one that has not finished it.
     fn topic_with_two(meta: &Meta, outbox: &Arc<Outbox>) {
         let rules = Arc::clone(&outbox.rules);
@@ -162,7 +168,7 @@ mod tests {
     #[test]
     fn what_is_said_inside_a_change_goes_with_it_or_not_at_all() {
         let (meta, clock) = (Meta::in_memory(), Clock::standing_at(5, 7));
-        let outbox = Outbox::new(&Config::default(), &clock, Path::new("/nowhere/key.pem")).unwrap();
+        let outbox = Outbox::new(&Config::default(), &clock, unkept(&clock)).unwrap();
         topic_with_two(&meta, &outbox);
         let say = |then: Result<(), Refused>| {
             let outbox = Arc::clone(&outbox);
@@ -186,8 +192,7 @@ mod tests {
     fn a_full_outbox_takes_no_more() {
         let (meta, clock) = (Meta::in_memory(), Clock::standing_at(5, 7));
         let mut outbox =
-            Arc::into_inner(Outbox::new(&Config::default(), &clock, Path::new("/nowhere/key.pem")).unwrap())
-                .unwrap();
+            Arc::into_inner(Outbox::new(&Config::default(), &clock, unkept(&clock)).unwrap()).unwrap();
         outbox.limits.outbox_records_max = 1;
         let outbox = Arc::new(outbox);
         topic_with_two(&meta, &outbox);

@@ -15,7 +15,7 @@ use crate::records::groups;
 
 /// Tables that are not emptied: ids, where readers stand in the log, and what the store needs to read its
 /// own files (which deleting the groups empties).
-const KEPT: &[&str] = &["ids", "cursors", "store_segments", "store_sealed", "store_swept"];
+const KEPT: &[&str] = &["ids", "cursors", "system_key", "store_segments", "store_sealed", "store_swept"];
 
 pub(super) async fn run(app: &Arc<App>) -> Answer {
     if !app.config.allow_reset {
@@ -27,6 +27,7 @@ pub(super) async fn run(app: &Arc<App>) -> Answer {
         Ok::<_, MetaError>(groups)
     });
     let groups = emptied.await.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    app.keyring.forget_all();
     let (store, deleted) = (Arc::clone(&app.store), groups.len());
     App::blocking(move || groups.iter().for_each(|group| store.delete_group(GroupId(group.id)))).await;
     app.queries.clear();

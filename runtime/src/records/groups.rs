@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Scope, filters, streams};
+use super::{Scope, data_keys, filters, streams};
+use crate::keyring::{Unavailable, Wrapping};
 use crate::meta::{Key, MetaError, Span, Table, Tx};
 
 /// (account, region, name) -> group.
@@ -35,6 +36,9 @@ pub(crate) struct GroupRecord {
     /// Tags; `logboom:transformer` names the function that every batch goes through.
     #[serde(default)]
     pub(crate) tags: BTreeMap<String, String>,
+    /// ARN of the KMS key that wraps its data key; the master key without.
+    #[serde(default)]
+    pub(crate) kms_key: Option<String>,
 }
 
 impl GroupRecord {
@@ -73,9 +77,17 @@ pub(crate) fn by_id(tx: &Tx<'_>, id: u64) -> Result<Option<GroupRecord>, MetaErr
     find(tx, &place.scope, &place.name)
 }
 
-/// Makes a group that `find` did not find and gives it its id; `record.id` is ignored.
-pub(crate) fn insert(tx: &mut Tx<'_>, mut record: GroupRecord) -> Result<GroupRecord, MetaError> {
+/// Makes a group that `find` did not find and gives it its id and its data key; `record.id` is ignored.
+///
+/// # Errors
+/// Storage failures, and a KMS key that is not configured.
+pub(crate) fn insert(
+    tx: &mut Tx<'_>,
+    mut record: GroupRecord,
+    wrapping: &Wrapping,
+) -> Result<GroupRecord, Unavailable> {
     record.id = tx.next_id("log_group")?;
+    wrapping.make_group(tx, record.id, record.kms_key.as_deref())?;
     let place = Place { scope: record.scope.clone(), name: record.name.clone() };
     tx.put(&PLACES, &Key::of(record.id), &place)?;
     update(tx, &record)?;
@@ -87,12 +99,14 @@ pub(crate) fn update(tx: &mut Tx<'_>, record: &GroupRecord) -> Result<(), MetaEr
     tx.put(&GROUPS, &key(&record.scope, &record.name), record)
 }
 
-/// Removes a group, its streams and what is defined on it, and notes that its log data are to go.
+/// Removes a group, its streams and what is defined on it, and destroys its data key: nobody can read its log data
+/// any more. Notes that they are to go.
 pub(crate) fn remove(tx: &mut Tx<'_>, record: &GroupRecord, now_ms: i64) -> Result<(), MetaError> {
     streams::remove_all(tx, record.id)?;
     filters::end_all(tx, record.id, now_ms)?;
     tx.delete(&GROUPS, &key(&record.scope, &record.name))?;
     tx.delete(&PLACES, &Key::of(record.id))?;
+    data_keys::destroy_group(tx, record.id)?;
     tx.put(&DOOMED, &Key::of(record.id), &())
 }
 

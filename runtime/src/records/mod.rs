@@ -3,6 +3,7 @@
 
 pub(crate) mod alarm_tags;
 pub(crate) mod cursors;
+pub(crate) mod data_keys;
 pub(crate) mod deliveries;
 pub(crate) mod filters;
 pub(crate) mod gaps;

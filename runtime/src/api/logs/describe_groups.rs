@@ -105,6 +105,7 @@ fn described(app: &App, record: GroupRecord) -> LogGroup {
         metric_filter_count: Some(filters),
         arn: Some(format!("{arn}:*")),
         stored_bytes: Some(i64::try_from(app.store.group_bytes(GroupId(record.id))).unwrap_or(i64::MAX)),
+        kms_key_id: record.kms_key,
         log_group_class: Some(record.class),
         log_group_arn: Some(arn),
         deletion_protection_enabled: Some(false),

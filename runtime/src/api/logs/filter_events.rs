@@ -14,8 +14,8 @@ use wire::Fault;
 use wire::shape::logs::{FilterLogEventsRequest, FilterLogEventsResponse, FilteredLogEvent};
 
 use super::get_events::{EVENTS_MAX, failed, text};
-use super::lookup;
 use super::metric_filters::check_guests;
+use super::{kms, lookup};
 use crate::api::table::{Operation, operation};
 use crate::api::{Caller, page};
 use crate::app::App;
@@ -55,6 +55,7 @@ async fn filter(
     let scope = caller.scope();
     let (group, chosen) = app.meta.read(|tx| {
         let group = lookup::group_of(tx, &scope, name, identifier)?;
+        kms::check_readable(app, &group)?;
         let chosen = choose(tx, &group, &request)?;
         Ok::<_, Fault>((group, chosen))
     })?;

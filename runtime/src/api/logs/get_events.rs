@@ -12,7 +12,7 @@ use store::{
 use wire::Fault;
 use wire::shape::logs::{GetLogEventsRequest, GetLogEventsResponse, OutputLogEvent};
 
-use super::lookup;
+use super::{kms, lookup};
 use crate::api::table::{Operation, operation};
 use crate::api::{Caller, page};
 use crate::app::App;
@@ -41,6 +41,7 @@ async fn get(
     let (group, stream) = app.meta.read(|tx| {
         let group = lookup::group_of(tx, &scope, name, identifier)?;
         let stream = lookup::stream(tx, &group, &request.log_stream_name)?;
+        kms::check_readable(app, &group)?;
         Ok::<_, Fault>((GroupId(group.id), StreamId(stream.id)))
     })?;
     let place = place(&request)?;
@@ -143,6 +144,9 @@ pub(super) fn text(message: Vec<u8>) -> String {
 /// The answer when stored events cannot be read; the log says why.
 #[allow(clippy::needless_pass_by_value, reason = "an argument of map_err")]
 pub(super) fn failed(error: ReadError) -> Fault {
+    if let ReadError::Key(error) = &error {
+        return kms::no_key(error);
+    }
     tracing::error!(%error, "stored events could not be read");
     Fault::new("ServiceUnavailableException", "The service cannot complete the request.")
         .status(503)

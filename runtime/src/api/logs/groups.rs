@@ -7,7 +7,7 @@ use store::GroupId;
 use wire::Fault;
 use wire::shape::logs::{CreateLogGroupRequest, DeleteLogGroupRequest};
 
-use super::{lookup, tags};
+use super::{kms, lookup, tags};
 use crate::api::Caller;
 use crate::api::table::{Operation, operation};
 use crate::app::App;
@@ -24,6 +24,7 @@ const RESERVED_PREFIX: &str = "aws/";
 async fn create(app: &Arc<App>, caller: &Caller, request: CreateLogGroupRequest) -> Result<(), Fault> {
     let record = new_group(app, caller, request)?;
     let quota = app.limits.quotas.as_ref().map(|quotas| quotas.log_groups);
+    let wrapping = app.keyring.wrapping();
     app.meta
         .change(move |tx| {
             if groups::find(tx, &record.scope, &record.name)?.is_some() {
@@ -39,7 +40,10 @@ async fn create(app: &Arc<App>, caller: &Caller, request: CreateLogGroupRequest)
             }
             let none = BTreeMap::new();
             transform::check(tx, &record.scope, &record.name, &none, &record.tags).map_err(tags::refused)?;
-            groups::insert(tx, record)?;
+            if let Some(arn) = &record.kms_key {
+                wrapping.check_kms(arn).map_err(|unmapped| kms::unusable(&record.arn(), &unmapped))?;
+            }
+            groups::insert(tx, record, &wrapping)?;
             Ok(())
         })
         .await
@@ -49,9 +53,6 @@ fn new_group(app: &App, caller: &Caller, request: CreateLogGroupRequest) -> Resu
     let refuse = |text: &str| Err(Fault::new("InvalidParameterException", text));
     if request.log_group_name.starts_with(RESERVED_PREFIX) {
         return refuse("Log groups starting with AWS/ are reserved for AWS.");
-    }
-    if request.kms_key_id.is_some() {
-        return refuse("kmsKeyId is not served by Logboom yet: no KMS keys are configured.");
     }
     if request.deletion_protection_enabled == Some(true) {
         return refuse("deletionProtectionEnabled is not served by Logboom yet.");
@@ -66,6 +67,7 @@ fn new_group(app: &App, caller: &Caller, request: CreateLogGroupRequest) -> Resu
         retention_days: None,
         class: request.log_group_class.unwrap_or_else(|| "STANDARD".to_owned()),
         tags,
+        kms_key: request.kms_key_id,
     })
 }
 
@@ -81,6 +83,7 @@ async fn delete(app: &Arc<App>, caller: &Caller, request: DeleteLogGroupRequest)
         })
         .await?;
     app.fan_out.activity().forget_group(group);
+    app.keyring.forget(group);
     app.fan_out.definitions_changed();
     let store = Arc::clone(&app.store);
     App::blocking(move || store.delete_group(GroupId(group))).await;

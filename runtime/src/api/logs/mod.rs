@@ -5,6 +5,7 @@ mod describe_streams;
 mod filter_events;
 mod get_events;
 mod groups;
+pub(crate) mod kms;
 pub(crate) mod lookup;
 mod metric_filters;
 mod put_events;
@@ -23,6 +24,7 @@ pub(crate) const FAMILIES: &[&[Operation]] = &[
     describe_groups::OPERATIONS,
     streams::OPERATIONS,
     describe_streams::OPERATIONS,
+    kms::OPERATIONS,
     retention::OPERATIONS,
     tags::OPERATIONS,
     put_events::OPERATIONS,

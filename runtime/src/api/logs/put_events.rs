@@ -10,7 +10,7 @@ use wire::logs::put_log_events;
 use wire::shape::logs::{PutLogEventsResponse, RejectedEntityInfo, RejectedLogEventsInfo};
 use wire::{Fault, Response};
 
-use super::lookup;
+use super::{kms, lookup};
 use crate::api::table::{Operation, operation};
 use crate::api::{Call, Caller};
 use crate::app::App;
@@ -36,6 +36,7 @@ async fn store(app: &Arc<App>, caller: &Caller, call: &Call) -> Result<PutLogEve
     let (group, stream) = app.meta.read(|tx| {
         let group = lookup::group(tx, &scope, group)?;
         let stream = lookup::stream(tx, &group, stream)?;
+        kms::check_readable(app, &group)?;
         Ok::<_, Fault>((group, stream))
     })?;
     let events: Vec<(i64, Cow<'_, str>)> =
@@ -75,10 +76,15 @@ impl From<AcceptError> for Fault {
             AcceptError::Append(AppendError::TooLarge { .. } | AppendError::Empty) => {
                 Fault::new("InvalidParameterException", "The batch of log events does not fit the limits.")
             }
-            AcceptError::Append(AppendError::Full { .. }) => Fault::new(
+            AcceptError::Append(AppendError::Full { limit }) => Fault::new(
                 "ThrottlingException",
-                "Rate exceeded: events arrive faster than they can be stored.",
+                format!("Rate exceeded: events arrive faster than they can be stored ({limit} is reached)."),
             ),
+            AcceptError::Append(AppendError::Key(error)) => kms::no_key(&error),
+            AcceptError::Append(AppendError::DiskFull) => {
+                let text = "The events were not stored: the disk is full.";
+                Fault::new("ServiceUnavailableException", text).status(503).receiver()
+            }
             AcceptError::Append(error) => {
                 tracing::error!(%error, "events could not be stored");
                 let text = "The service cannot complete the request.";

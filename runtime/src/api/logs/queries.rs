@@ -12,7 +12,7 @@ use wire::shape::logs::{
     StopQueryResponse,
 };
 
-use super::lookup;
+use super::{kms, lookup};
 use crate::api::table::{Operation, operation};
 use crate::api::{Caller, page};
 use crate::app::App;
@@ -92,6 +92,7 @@ fn groups_of(app: &App, scope: &Scope, request: &StartQueryRequest, id: &str) ->
             let Some(group) = groups::find(tx, scope, name)? else {
                 return Err(unknown_group(name, &scope.account, id));
             };
+            kms::check_readable(app, &group)?;
             if found.iter().all(|known| known.id != group.id) {
                 found.push(Group { id: group.id, name: group.name });
             }

@@ -12,7 +12,7 @@ use wire::shape::logs::{
 };
 
 use super::get_events::{failed, text};
-use super::lookup;
+use super::{kms, lookup};
 use crate::api::Caller;
 use crate::api::table::{Operation, operation};
 use crate::app::App;
@@ -46,6 +46,7 @@ async fn record(
         Ok::<_, Fault>((group, stream))
     })?;
     let (Some(group), Some((_, stream))) = (group, stream) else { return Err(missing()) };
+    kms::check_readable(app, &group)?;
     let store = Arc::clone(&app.store);
     let found = App::blocking(move || store.event(pointer.group, Some(pointer.stream), pointer.id)).await;
     let event = found.map_err(failed)?.ok_or_else(missing)?;
@@ -74,6 +75,7 @@ async fn fields(
     let scope = caller.scope();
     let (name, identifier) = (request.log_group_name.as_deref(), request.log_group_identifier.as_deref());
     let group = app.meta.read(|tx| lookup::group_of(tx, &scope, name, identifier))?;
+    kms::check_readable(app, &group)?;
     let (from_ms, to_ms) = match request.time {
         Some(seconds) => {
             let at_ms = seconds.saturating_mul(1000);

@@ -218,6 +218,7 @@ pub(super) mod tests {
             retention_days: None,
             class: "STANDARD".into(),
             tags: BTreeMap::new(),
+            kms_key: None,
         }
     }
 
@@ -272,7 +273,7 @@ pub(super) mod tests {
             let body = MetricFilter { from, ..body(pattern, "1", &[]) };
             meta.change_blocking(move |tx| METRIC_FILTERS.put(tx, 1, "f", body, 0)).unwrap();
         };
-        meta.change_blocking(|tx| groups::insert(tx, group())).unwrap();
+        meta.change_blocking(|tx| groups::insert(tx, group(), &crate::keyring::tests::wrapping())).unwrap();
         put("one", 10);
         put("{ wasm:two }", 20);
         put("three", 30);

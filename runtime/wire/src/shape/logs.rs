@@ -9,6 +9,16 @@ use crate::model::{ErrorShape, Member, Model, Operation, Pattern, Shape};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
+pub struct AssociateKmsKeyRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_group_name: Option<String>,
+    pub kms_key_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_identifier: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct CreateLogGroupRequest {
     pub log_group_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,6 +206,15 @@ pub struct DescribeSubscriptionFiltersResponse {
     pub subscription_filters: Option<Vec<SubscriptionFilter>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DisassociateKmsKeyRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_group_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_identifier: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -908,6 +927,14 @@ static AMAZON_RESOURCE_NAME: Shape =
     Shape::string("AmazonResourceName").bounds(Some(1), Some(1011)).pattern(&PATTERN_OF_AMAZON_RESOURCE_NAME);
 static APPLY_ON_TRANSFORMED_LOGS: Shape = Shape::boolean("ApplyOnTransformedLogs");
 static ARN: Shape = Shape::string("Arn");
+static ASSOCIATE_KMS_KEY_REQUEST: Shape = Shape::structure(
+    "AssociateKmsKeyRequest",
+    &[
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("kmsKeyId", &KMS_KEY_ID).required(),
+        Member::new("resourceIdentifier", &RESOURCE_IDENTIFIER),
+    ],
+);
 static BEARER_TOKEN_AUTHENTICATION_ENABLED: Shape = Shape::boolean("BearerTokenAuthenticationEnabled");
 static BYTES_SCANNED_VALUE: Shape = Shape::double("BytesScannedValue");
 static CREATE_LOG_GROUP_REQUEST: Shape = Shape::structure(
@@ -1051,6 +1078,10 @@ static DESTINATION_ARN: Shape = Shape::string("DestinationArn").bounds(Some(1), 
 static DIMENSIONS: Shape = Shape::map("Dimensions", &DIMENSIONS_KEY, &DIMENSIONS_VALUE, "key", "value");
 static DIMENSIONS_KEY: Shape = Shape::string("DimensionsKey").bounds(None, Some(255));
 static DIMENSIONS_VALUE: Shape = Shape::string("DimensionsValue").bounds(None, Some(255));
+static DISASSOCIATE_KMS_KEY_REQUEST: Shape = Shape::structure(
+    "DisassociateKmsKeyRequest",
+    &[Member::new("logGroupName", &LOG_GROUP_NAME), Member::new("resourceIdentifier", &RESOURCE_IDENTIFIER)],
+);
 static DISTRIBUTION: Shape = Shape::string("Distribution").one_of(&["Random", "ByLogStream"]);
 static EMIT_SYSTEM_FIELDS: Shape = Shape::list("EmitSystemFields", &SYSTEM_FIELD);
 static ENCRYPTION_KEY: Shape = Shape::string("EncryptionKey");
@@ -1500,6 +1531,10 @@ static REJECTED_LOG_EVENTS_INFO: Shape = Shape::structure(
     ],
 );
 static REQUEST_ID: Shape = Shape::string("RequestId");
+static PATTERN_OF_RESOURCE_IDENTIFIER: Pattern =
+    Pattern::spelled("[\\w+=/:,.@\\-\\*]*", "[0-9A-Za-z_+=/:,.@\\-\\*]*");
+static RESOURCE_IDENTIFIER: Shape =
+    Shape::string("ResourceIdentifier").bounds(Some(1), Some(2048)).pattern(&PATTERN_OF_RESOURCE_IDENTIFIER);
 static RESULT_FIELD: Shape =
     Shape::structure("ResultField", &[Member::new("field", &FIELD), Member::new("value", &VALUE)]);
 static RESULT_ROWS: Shape = Shape::list("ResultRows", &RESULT_FIELD);
@@ -1789,6 +1824,13 @@ pub static OPERATIONS: &[&str] = &[
 
 static SERVED: &[Operation] = &[
     Operation {
+        name: "AssociateKmsKey",
+        uri: "/",
+        status: 200,
+        input: Some(&ASSOCIATE_KMS_KEY_REQUEST),
+        output: None,
+    },
+    Operation {
         name: "CreateLogGroup",
         uri: "/",
         status: 200,
@@ -1871,6 +1913,13 @@ static SERVED: &[Operation] = &[
         status: 200,
         input: Some(&DESCRIBE_SUBSCRIPTION_FILTERS_REQUEST),
         output: Some(&DESCRIBE_SUBSCRIPTION_FILTERS_RESPONSE),
+    },
+    Operation {
+        name: "DisassociateKmsKey",
+        uri: "/",
+        status: 200,
+        input: Some(&DISASSOCIATE_KMS_KEY_REQUEST),
+        output: None,
     },
     Operation {
         name: "FilterLogEvents",
