@@ -104,7 +104,9 @@ pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedC
             *number = number.checked_mul(POWERS[scale - usize::from(own)].cast_signed())?;
         }
     }
-    let (min, max) = (numbers.iter().min().copied()?, numbers.iter().max().copied()?);
+    let first = numbers.first().copied()?;
+    let (min, max) =
+        numbers.iter().fold((first, first), |(min, max), &number| (number.min(min), number.max(max)));
     let largest = min.unsigned_abs().max(max.unsigned_abs());
     if scale >= KEY_BYTES || digits::count(largest / POWERS[scale]) >= KEY_BYTES {
         input.values.iter().for_each(|value| filter.add_keys(value));

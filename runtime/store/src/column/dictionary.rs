@@ -195,11 +195,12 @@ impl Head for DictionaryHead {
                 lower.iter().zip(&upper).map(|(&low, &high)| u16::from_le_bytes([low, high])).collect(),
             )
         };
+        // Folds, because the compiler makes them wide.
         let highest = match &codes {
-            OwnCodes::U8(codes) => codes.iter().max().map(|&code| usize::from(code)),
-            OwnCodes::U16(codes) => codes.iter().max().map(|&code| usize::from(code)),
+            OwnCodes::U8(codes) => usize::from(codes.iter().fold(0, |most, &code| code.max(most))),
+            OwnCodes::U16(codes) => usize::from(codes.iter().fold(0, |most, &code| code.max(most))),
         };
-        if reader.left() != 0 || highest.is_some_and(|highest| highest >= self.count) {
+        if reader.left() != 0 || highest >= self.count {
             return Err(Malformed("codes of a dictionary do not fit"));
         }
         Ok(Box::new(Dictionary { codes, values }))

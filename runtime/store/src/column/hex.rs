@@ -338,7 +338,7 @@ impl Values for Hex {
         let mut inners: Vec<Vec<u8>> = starts.iter().map(|&start| self.inner(needle, start)).collect();
         inners.sort_unstable();
         inners.dedup();
-        if inners.iter().any(|inner| inner.len() < 2) {
+        if inners.iter().any(Vec::is_empty) {
             return find_rendered(self, needle, rows);
         }
         let stride = self.template.stride();

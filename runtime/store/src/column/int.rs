@@ -59,7 +59,9 @@ fn encode_as(stored: u8, input: &Input<'_>, filter: &mut Builder) -> Option<Enco
     for value in input.values.iter() {
         numbers.push(digits::parse_canonical(value)?);
     }
-    let (min, max) = (numbers.iter().min().copied()?, numbers.iter().max().copied()?);
+    let first = numbers.first().copied()?;
+    let (min, max) =
+        numbers.iter().fold((first, first), |(min, max), &number| (number.min(min), number.max(max)));
     if digits::count(min.unsigned_abs().max(max.unsigned_abs())) >= KEY_BYTES {
         for value in input.values.iter() {
             let word = value.strip_prefix(b"-").unwrap_or(value);

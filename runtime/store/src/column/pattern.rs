@@ -293,9 +293,13 @@ impl Head for PatternHead {
             ranks.push(*rows);
             *rows += 1;
         }
+        let single = self.count == 1;
+        if single {
+            ranks = Vec::new();
+        }
         let mut skeletons = Vec::with_capacity(self.count);
         for (text, rows) in texts.iter().zip(rows) {
-            skeletons.push(Skeleton::read(&mut reader, text, rows as usize)?);
+            skeletons.push(Skeleton::read(&mut reader, text, rows as usize, single)?);
         }
         if reader.left() != 0 {
             return Err(Malformed("bytes behind patterns"));
@@ -348,13 +352,21 @@ struct Skeleton {
 #[derive(Debug)]
 struct Slot {
     style: u8,
-    numbers: Vec<i64>,
+    numbers: Numbers,
     /// Of style 255.
     widths: Vec<u8>,
 }
 
+/// Numbers none of which is negative, in as little memory as they need.
+#[derive(Debug)]
+enum Numbers {
+    Narrow(Vec<u32>),
+    Wide(Vec<i64>),
+}
+
 impl Slot {
-    fn read(reader: &mut Reader<'_>, rows: usize) -> Result<Self, Malformed> {
+    /// `wide`: the numbers are lent as `Variable::Numbered`.
+    fn read(reader: &mut Reader<'_>, rows: usize, wide: bool) -> Result<Self, Malformed> {
         let style = reader.u8()?;
         if style > MAX_WIDTH && style != OWN_WIDTHS {
             return Err(Malformed("unknown style of numbers"));
@@ -367,24 +379,35 @@ impl Slot {
         if widths.iter().any(|&width| !(1..=i64::from(MAX_WIDTH)).contains(&width)) {
             return Err(Malformed("number too wide"));
         }
+        let narrow = !wide && numbers.iter().all(|&number| number <= i64::from(u32::MAX));
+        let numbers = if narrow {
+            Numbers::Narrow(numbers.iter().map(|&number| number as u32).collect())
+        } else {
+            Numbers::Wide(numbers)
+        };
         Ok(Self { style, numbers, widths: widths.iter().map(|&width| width as u8).collect() })
     }
 
     #[inline]
     fn push(&self, rank: usize, out: &mut Vec<u8>) {
         let width = if self.style == OWN_WIDTHS { self.widths[rank] } else { self.style };
-        digits::push_padded(self.numbers[rank].cast_unsigned(), usize::from(width.max(1)), out);
+        let number = match &self.numbers {
+            Numbers::Narrow(numbers) => u64::from(numbers[rank]),
+            Numbers::Wide(numbers) => numbers[rank].cast_unsigned(),
+        };
+        digits::push_padded(number, usize::from(width.max(1)), out);
     }
 }
 
 impl Skeleton {
-    fn read(reader: &mut Reader<'_>, text: &[u8], rows: usize) -> Result<Self, Malformed> {
+    fn read(reader: &mut Reader<'_>, text: &[u8], rows: usize, single: bool) -> Result<Self, Malformed> {
         let numbers = text.iter().enumerate().filter(|(_, byte)| **byte == NUMBER);
         let places: Vec<u32> = numbers.map(|(index, _)| index as u32).collect();
         if places.len() > MAX_NUMBERS {
             return Err(Malformed("too many numbers in a pattern"));
         }
-        let slots = places.iter().map(|_| Slot::read(reader, rows)).collect::<Result<_, _>>()?;
+        let wide = single && places.len() == 1;
+        let slots = places.iter().map(|_| Slot::read(reader, rows, wide)).collect::<Result<_, _>>()?;
         Ok(Self { text: text.into(), places, slots })
     }
 
@@ -403,25 +426,28 @@ impl Skeleton {
 #[derive(Debug)]
 struct Patterns {
     codes: Vec<u8>,
-    /// For each row, how many rows before it have the same skeleton.
+    /// For each row, how many rows before it have the same skeleton; empty if there is only one.
     ranks: Vec<u32>,
     skeletons: Vec<Skeleton>,
 }
 
 impl Values for Patterns {
     fn push_value(&self, row: usize, out: &mut Vec<u8>) {
-        self.skeletons[usize::from(self.codes[row])].push(self.ranks[row] as usize, out);
+        let rank = self.ranks.get(row).map_or(row, |&rank| rank as usize);
+        self.skeletons[usize::from(self.codes[row])].push(rank, out);
     }
 
     fn variable(&self) -> Variable<'_> {
         match self.skeletons.as_slice() {
             [Skeleton { text, places, slots }] => match (places.as_slice(), slots.as_slice()) {
-                ([place], [Slot { style, numbers, .. }]) if *style != OWN_WIDTHS => Variable::Numbered {
-                    prefix: &text[..*place as usize],
-                    suffix: &text[*place as usize + 1..],
-                    width: *style,
-                    values: numbers,
-                },
+                ([place], [Slot { style, numbers: Numbers::Wide(numbers), .. }]) if *style != OWN_WIDTHS => {
+                    Variable::Numbered {
+                        prefix: &text[..*place as usize],
+                        suffix: &text[*place as usize + 1..],
+                        width: *style,
+                        values: numbers,
+                    }
+                }
                 _ => Variable::Other,
             },
             _ => Variable::Other,
@@ -429,13 +455,19 @@ impl Values for Patterns {
     }
 
     fn memory_bytes(&self) -> usize {
-        let slot = |slot: &Slot| size_of::<Slot>() + slot.numbers.len() * 8 + slot.widths.len();
+        let slot = |slot: &Slot| {
+            let numbers = match &slot.numbers {
+                Numbers::Narrow(numbers) => numbers.len() * 4,
+                Numbers::Wide(numbers) => numbers.len() * 8,
+            };
+            size_of::<Slot>() + numbers + slot.widths.len()
+        };
         let skeleton = |skeleton: &Skeleton| {
             let places = skeleton.text.len() + skeleton.places.len() * 4;
             size_of::<Skeleton>() + places + skeleton.slots.iter().map(slot).sum::<usize>()
         };
         let skeletons = self.skeletons.iter().map(skeleton).sum::<usize>();
-        size_of::<Self>() + self.codes.len() * 5 + skeletons
+        size_of::<Self>() + self.codes.len() + self.ranks.len() * 4 + skeletons
     }
 
     /// Only the rows of skeletons that leave a question are made.

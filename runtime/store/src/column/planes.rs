@@ -102,7 +102,8 @@ fn width_of(numbers: &[u64]) -> usize {
 }
 
 pub(super) fn put_numbers(values: &[i64], out: &mut Vec<u8>) {
-    let (min, first) = (values.iter().min().copied().unwrap_or(0), values.first().copied().unwrap_or(0));
+    let first = values.first().copied().unwrap_or(0);
+    let min = values.iter().fold(first, |min, &value| value.min(min));
     let plain: Vec<u64> = values.iter().map(|&value| value.wrapping_sub(min).cast_unsigned()).collect();
     let last = values.last().copied().unwrap_or(0);
     let slope = (i128::from(last) - i128::from(first)) / (values.len().max(2) as i128 - 1);

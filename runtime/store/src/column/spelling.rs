@@ -93,41 +93,11 @@ fn for_each_field(text: &[u8], mut each: impl FnMut(u8, usize, usize) -> bool) -
 }
 
 impl Format {
-    fn per_second(&self) -> i64 {
-        10_i64.pow(self.text.iter().filter(|&&byte| byte == b'f').count() as u32)
-    }
-
-    /// Without a date: after how many units the values start anew.
-    fn cycle(&self) -> Option<i64> {
+    pub(super) fn scale(&self) -> Scale {
+        let per_second = 10_i64.pow(self.text.iter().filter(|&&byte| byte == b'f').count() as u32);
         let seconds = if self.text.contains(&b'h') { DAY_S } else { 1 };
-        (!self.text.contains(&b'D')).then(|| seconds * self.per_second())
-    }
-
-    /// Values are stored in this format only if they all are so much earlier or later than their events, give or
-    /// take: 10 s, or a tenth of the cycle if that is less.
-    pub(super) fn spread(&self) -> i64 {
-        self.units(10_000).min(self.cycle().map_or(i64::MAX, |cycle| cycle / 10))
-    }
-
-    /// Milliseconds as units of the resolution, rounded down.
-    pub(super) fn units(&self, ms: i64) -> i64 {
-        match self.per_second() {
-            fine if fine >= 1000 => ms.wrapping_mul(fine / 1000),
-            coarse => ms.div_euclid(1000 / coarse),
-        }
-    }
-
-    /// What is to be written for an event time and a difference.
-    pub(super) fn moved(&self, time_ms: i64, difference: i64) -> i64 {
-        let value = self.units(time_ms).wrapping_add(difference);
-        self.cycle().map_or(value, |cycle| value.rem_euclid(cycle))
-    }
-
-    /// The difference of a value to an event time; between plus and minus half a cycle without a date.
-    pub(super) fn difference(&self, value: i64, time_ms: i64) -> i64 {
-        let difference = value.wrapping_sub(self.units(time_ms));
-        self.cycle()
-            .map_or(difference, |cycle| difference.wrapping_add(cycle / 2).rem_euclid(cycle) - cycle / 2)
+        let cycle = (!self.text.contains(&b'D')).then(|| seconds * per_second);
+        Scale { per_second, per_ms: (per_second / 1000).max(1), ms: (1000 / per_second).max(1), cycle }
     }
 
     /// A value in units of the resolution, since 1970 or since midnight. Only what `Writer` writes is read.
@@ -157,9 +127,9 @@ impl Format {
         if !read || month == 0 || day == 0 {
             return None;
         }
-        let days = if self.cycle().is_none() { days_of(year, month, day) } else { 0 };
-        let value_in_units =
-            (days * DAY_S + seconds).checked_mul(self.per_second())?.checked_add(fraction)?;
+        let scale = self.scale();
+        let days = if scale.cycle.is_none() { days_of(year, month, day) } else { 0 };
+        let value_in_units = (days * DAY_S + seconds).checked_mul(scale.per_second)?.checked_add(fraction)?;
         (Writer::new(self).write(value_in_units) == value).then_some(value_in_units)
     }
 
@@ -171,6 +141,46 @@ impl Format {
             MONTHS.iter().copied().flatten().for_each(|&byte| set.insert(byte));
         }
         set
+    }
+}
+
+/// The resolution of a format.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    per_second: i64,
+    /// Units per millisecond, or 1.
+    per_ms: i64,
+    /// Milliseconds per unit, or 1.
+    ms: i64,
+    /// Without a date: after how many units the values start anew.
+    cycle: Option<i64>,
+}
+
+impl Scale {
+    /// Milliseconds as units of the resolution, rounded down.
+    #[inline]
+    fn units(&self, ms: i64) -> i64 {
+        if self.ms == 1 { ms.wrapping_mul(self.per_ms) } else { ms.div_euclid(self.ms) }
+    }
+
+    /// Values are stored in this format only if they all are so much earlier or later than their events, give or
+    /// take: 10 s, or a tenth of the cycle if that is less.
+    pub(super) fn spread(&self) -> i64 {
+        self.units(10_000).min(self.cycle.map_or(i64::MAX, |cycle| cycle / 10))
+    }
+
+    /// What is to be written for an event time and a difference.
+    #[inline]
+    pub(super) fn moved(&self, time_ms: i64, difference: i64) -> i64 {
+        let value = self.units(time_ms).wrapping_add(difference);
+        self.cycle.map_or(value, |cycle| value.rem_euclid(cycle))
+    }
+
+    /// The difference of a value to an event time; between plus and minus half a cycle without a date.
+    pub(super) fn difference(&self, value: i64, time_ms: i64) -> i64 {
+        let difference = value.wrapping_sub(self.units(time_ms));
+        self.cycle
+            .map_or(difference, |cycle| difference.wrapping_add(cycle / 2).rem_euclid(cycle) - cycle / 2)
     }
 }
 
@@ -199,7 +209,14 @@ impl Writer {
             count += 1;
             true
         });
-        Self { buffer, length: format.text.len(), fields, count, per_second: format.per_second(), day: None }
+        Self {
+            buffer,
+            length: format.text.len(),
+            fields,
+            count,
+            per_second: format.scale().per_second,
+            day: None,
+        }
     }
 
     /// The spelling of a value in units of the resolution.
@@ -228,7 +245,12 @@ impl Writer {
 }
 
 /// Fills a place with the last digits of a number.
+#[inline]
 fn put(number: u64, place: &mut [u8]) {
+    if let [tens, ones] = place {
+        (*tens, *ones) = (b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8);
+        return;
+    }
     let mut rest = number;
     for byte in place.iter_mut().rev() {
         *byte = b'0' + (rest % 10) as u8;

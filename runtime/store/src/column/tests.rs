@@ -195,7 +195,7 @@ const CASES: &[Case] = &[
 
 fn spelled(format: &[u8], row: u64, difference: i64) -> String {
     let format = spelling::FORMATS.iter().find(|known| known.text == format).unwrap();
-    let value = format.moved(times(row as usize + 1)[row as usize], difference);
+    let value = format.scale().moved(times(row as usize + 1)[row as usize], difference);
     String::from_utf8(spelling::Writer::new(format).write(value).to_vec()).unwrap()
 }
 

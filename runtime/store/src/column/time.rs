@@ -2,7 +2,7 @@
 
 use super::choose::Input;
 use super::planes::{put_numbers, read_numbers};
-use super::spelling::{FORMATS, Writer};
+use super::spelling::{FORMATS, Format, Writer};
 use super::{ByteSet, EncodedColumn, Facts, Head, Hits, Kind, Values, Variable, find_rendered, start_head};
 use crate::codec::{Malformed, Reader};
 use crate::filter::{Builder, KEY_BYTES, for_each_word};
@@ -21,32 +21,33 @@ fn format_of(input: &Input<'_>) -> Option<usize> {
     }
     let number = FORMATS.iter().position(|format| format.parse(first).is_some())?;
     let format = &FORMATS[number];
+    let scale = format.scale();
     let (mut min, mut max) = (i64::MAX, i64::MIN);
     for &row in &input.sample.rows {
         let value = format.parse(input.values.get(row as usize))?;
-        let difference = format.difference(value, input.times[row as usize]);
+        let difference = scale.difference(value, input.times[row as usize]);
         (min, max) = (min.min(difference), max.max(difference));
     }
-    (max.checked_sub(min)? <= format.spread()).then_some(number)
+    (max.checked_sub(min)? <= scale.spread()).then_some(number)
 }
 
 pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedColumn> {
     let number = format_of(input)?;
     let format = &FORMATS[number];
-    let mut writer = Writer::new(format);
+    let (mut writer, scale) = (Writer::new(format), format.scale());
     let mut differences = Vec::with_capacity(input.values.len());
     let mut last = 0;
     for (value, &time) in input.values.iter().zip(input.times) {
-        if writer.write(format.moved(time, last)) != value {
+        if writer.write(scale.moved(time, last)) != value {
             let parsed = format.parse(value)?;
-            last = format.difference(parsed, time);
-            if writer.write(format.moved(time, last)) != value {
+            last = scale.difference(parsed, time);
+            if writer.write(scale.moved(time, last)) != value {
                 return None;
             }
         }
         differences.push(last);
     }
-    feed(input, filter);
+    feed(input, format, filter);
     let mut head = start_head(Kind::Time, differences.len());
     head.push(number as u8);
     let mut body = Vec::new();
@@ -57,20 +58,20 @@ pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedC
 }
 
 /// All values have the same words but for their digits and the names of months.
-fn feed(input: &Input<'_>, filter: &mut Builder) {
-    let (mut first, mut keys) = (true, false);
-    let mut names: Vec<u8> = Vec::new();
+fn feed(input: &Input<'_>, format: &Format, filter: &mut Builder) {
+    let name = format.text.windows(3).position(|part| part == b"NNN");
+    let month = |value: &[u8]| name.and_then(|at| value[at..].first_chunk::<3>().copied());
+    let mut last = None;
     for value in input.values.iter() {
-        let letters = || value.iter().copied().filter(u8::is_ascii_alphabetic);
-        if first || !letters().eq(names.iter().copied()) {
-            first = false;
-            names = letters().collect();
+        if last != Some(month(value)) {
+            last = Some(month(value));
             filter.add(value);
-            for_each_word(value, |start, end, _| keys |= end - start >= KEY_BYTES);
         }
-        if keys {
-            filter.add_keys(value);
-        }
+    }
+    let mut keys = false;
+    for_each_word(input.values.get(0), |start, end, _| keys |= end - start >= KEY_BYTES);
+    if keys {
+        input.values.iter().for_each(|value| filter.add_keys(value));
     }
 }
 
@@ -100,9 +101,9 @@ impl Head for TimeHead {
     }
 
     fn decode(&self, body: &[u8], times: &[i64]) -> Result<Box<dyn Values>, Malformed> {
-        let format = &FORMATS[self.0];
+        let scale = FORMATS[self.0].scale();
         if body.is_empty() {
-            return Ok(Box::new(Times(self.0, times.iter().map(|&time| format.moved(time, 0)).collect())));
+            return Ok(Box::new(Times(self.0, times.iter().map(|&time| scale.moved(time, 0)).collect())));
         }
         let mut reader = Reader::new(body);
         let mut values = read_numbers(&mut reader, times.len())?;
@@ -110,7 +111,7 @@ impl Head for TimeHead {
             return Err(Malformed("bytes behind times"));
         }
         for (value, &time) in values.iter_mut().zip(times) {
-            *value = format.moved(time, *value);
+            *value = scale.moved(time, *value);
         }
         Ok(Box::new(Times(self.0, values)))
     }
