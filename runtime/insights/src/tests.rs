@@ -1,6 +1,7 @@
 //! What a caller of the room relies on besides rows: outside functions, bounds, early stop, needs.
 
 mod cases;
+mod oracle;
 mod properties;
 
 use std::sync::Arc;

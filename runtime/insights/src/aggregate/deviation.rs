@@ -6,8 +6,8 @@ use crate::run::vector::Vector;
 use crate::value::number::Number;
 use crate::value::{Cell, Value};
 
-/// Larger whole numbers are treated as floats, so that sums of squares stay exact.
-const EXACT: i64 = 1 << 40;
+/// Larger whole numbers are treated as floats. Times in milliseconds are well below.
+const EXACT: i64 = 1 << 45;
 
 /// Whole numbers are summed exactly, so that the order of blocks does not show; others keep count,
 /// mean and sum of squared distances from it.
@@ -38,13 +38,15 @@ impl Whole {
             return Moments::default();
         }
         let count = self.count as f64;
-        // n * sum(x^2) - sum(x)^2 is n times the sum of squared distances; it overflows only far
-        // beyond any block count.
-        let product = self.count.checked_mul(self.squares).zip(self.sum.checked_mul(self.sum));
-        let squares = match product {
-            Some((a, b)) => (a - b) as f64 / count,
-            None => self.squares as f64 - (self.sum as f64 / count) * self.sum as f64,
-        };
+        // Squared distances from the whole number below the mean: exact, for what overflows on the way
+        // comes back. Then from the mean itself.
+        let near = self.sum.div_euclid(self.count);
+        let rest = self.sum - near * self.count;
+        let around = self
+            .squares
+            .wrapping_sub(near.wrapping_mul(self.sum).wrapping_mul(2))
+            .wrapping_add(near.wrapping_mul(near).wrapping_mul(self.count));
+        let squares = around as f64 - rest as f64 * (rest as f64 / count);
         Moments { count, mean: self.sum as f64 / count, squares }
     }
 }
@@ -75,7 +77,7 @@ impl Spread {
             Number::Int(n) if n.abs_diff(0) <= EXACT.unsigned_abs() => {
                 self.whole.count += 1;
                 self.whole.sum += i128::from(n);
-                self.whole.squares += i128::from(n) * i128::from(n);
+                self.whole.squares = self.whole.squares.wrapping_add(i128::from(n) * i128::from(n));
             }
             n => self.others.add(n.float()),
         }
@@ -84,7 +86,7 @@ impl Spread {
     fn merge(&mut self, other: &Spread) {
         self.whole.count += other.whole.count;
         self.whole.sum += other.whole.sum;
-        self.whole.squares += other.whole.squares;
+        self.whole.squares = self.whole.squares.wrapping_add(other.whole.squares);
         self.others.merge(other.others);
     }
 

@@ -128,16 +128,18 @@ fn natural(a: (Cell<'_>, Option<Number>), b: (Cell<'_>, Option<Number>), descend
         (None, Some(_)) => Ordering::Less,
         (None, None) => match (a.0, b.0) {
             (Cell::Text(a), Cell::Text(b)) => chunks(a, b),
-            _ => Ordering::Equal,
+            (a, b) => chunks(&a.print().unwrap_or_default(), &b.print().unwrap_or_default()),
         },
     };
     if descending { order.reverse() } else { order }
 }
 
-/// Equal numbers in different spellings (`01`, `1`) keep a fixed order.
+/// Equal numbers in different spellings (`01`, `1`) keep a fixed order. Typed numbers are spelled as they
+/// print, so that the order stays one.
 fn spelling(a: Cell<'_>, b: Cell<'_>) -> Ordering {
     match (a, b) {
         (Cell::Text(a), Cell::Text(b)) => a.cmp(b),
+        (Cell::Text(_), _) | (_, Cell::Text(_)) => a.text().cmp(&b.text()),
         _ => Ordering::Equal,
     }
 }
@@ -209,6 +211,39 @@ mod tests {
         ];
         for pair in published.windows(2) {
             assert_eq!(natural_order(Cell::Text(pair[0]), Cell::Text(pair[1])), Ordering::Less, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn the_natural_order_is_an_order() {
+        let list = Value::List(vec![Value::Int(1)].into());
+        let cells = [
+            Cell::Int(7),
+            Cell::Float(7.0),
+            Cell::Text("7"),
+            Cell::Text("7.0"),
+            Cell::Text("07"),
+            Cell::Text("7e0"),
+            Cell::Bool(true),
+            Cell::Time(1),
+            Cell::Int(9_007_199_254_740_993),
+            Cell::Int(9_007_199_254_740_992),
+            Cell::Float(9_007_199_254_740_992.0),
+            Cell::Text("9007199254740993.0"),
+            Cell::Text("a"),
+            Cell::Text("[1]"),
+            list.cell(),
+            Cell::Null,
+        ];
+        for a in cells {
+            for b in cells {
+                assert_eq!(natural_order(a, b), natural_order(b, a).reverse(), "{a:?} {b:?}");
+                for c in cells {
+                    if natural_order(a, b).is_le() && natural_order(b, c).is_le() {
+                        assert!(natural_order(a, c).is_le(), "{a:?} {b:?} {c:?}");
+                    }
+                }
+            }
         }
     }
 

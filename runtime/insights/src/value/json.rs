@@ -72,6 +72,12 @@ impl<'a> Scanner<'a> {
         })
     }
 
+    /// How far the scanner is.
+    #[cfg(test)]
+    pub(crate) fn place(&self) -> usize {
+        self.at
+    }
+
     /// Outside every list and map.
     pub(crate) fn at_top(&self) -> bool {
         self.depth == 0

@@ -32,13 +32,22 @@ impl Number {
         }
     }
 
-    /// Total order; floats here are never NaN.
+    /// Total order, exact beyond 2^53 too; floats here are never NaN.
     pub(crate) fn compare(self, other: Number) -> Ordering {
         match (self, other) {
             (Number::Int(a), Number::Int(b)) => a.cmp(&b),
-            _ => self.float().partial_cmp(&other.float()).unwrap_or(Ordering::Equal),
+            (Number::Int(a), Number::Float(x)) => compare_mixed(a, x),
+            (Number::Float(x), Number::Int(b)) => compare_mixed(b, x).reverse(),
+            (Number::Float(a), Number::Float(b)) => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
         }
     }
+}
+
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+fn compare_mixed(n: i64, x: f64) -> Ordering {
+    // Where they differ as floats they differ; where not, `x` is whole or both are small.
+    let order = (n as f64).partial_cmp(&x).unwrap_or(Ordering::Equal);
+    order.then_with(|| i128::from(n).cmp(&(x as i128)))
 }
 
 /// A decimal number with optional sign, fraction and exponent, and nothing else around it.
