@@ -34,6 +34,8 @@ mod keys;
 mod lend;
 mod limits;
 mod manifest;
+#[doc(hidden)]
+pub mod measure;
 mod memtable;
 #[allow(dead_code, unreachable_pub)] // until segments are written with it
 mod message;

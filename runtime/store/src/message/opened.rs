@@ -45,6 +45,11 @@ impl Opened {
         &self.head.columns[column as usize].head
     }
 
+    /// The chunk of a column's body, if it has one.
+    pub(crate) fn body_of(&self, column: u32) -> Option<u32> {
+        self.head.columns[column as usize].body.as_ref().map(|(chunk, _)| *chunk)
+    }
+
     /// What the parsed head takes in memory.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let parts = self.head.templates.iter().flat_map(|template| &template.parts);

@@ -62,7 +62,12 @@ fn naive(rows: &Rows, needle: &[u8]) -> Vec<u32> {
 fn check(messages: &[&[u8]]) {
     let rows = rows_of(messages);
     let (opened, chunks) = stored(&rows);
-    assert_eq!(opened.rows(&chunks, 0..rows.len()).unwrap(), rows);
+    let read = opened.rows(&chunks, 0..rows.len()).unwrap();
+    for row in 0..rows.len() {
+        let (read, put) = (read.message(row), rows.message(row));
+        assert!(read == put, "{} for {}", String::from_utf8_lossy(read), String::from_utf8_lossy(put));
+    }
+    assert!(read == rows, "times and origins");
     let (third, half) = (rows.len() / 3, rows.len() / 2 + 1);
     let part = opened.rows(&chunks, third..half.max(third)).unwrap();
     for row in 0..part.len() {
