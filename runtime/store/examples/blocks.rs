@@ -45,9 +45,15 @@ impl Totals {
         rows: &[Row],
         needles: &[String],
     ) -> Result<(), String> {
-        let events = rows.iter().map(|row| (row.time, 7, row.seq, row.message.as_bytes()));
+        let events = || rows.iter().map(|row| (row.time, 7, row.seq, row.message.as_bytes()));
+        // For a profiler.
+        let repeat = |what: &str| {
+            let times = std::env::var(what).ok().and_then(|times| times.parse().ok());
+            0..times.unwrap_or(0_u32)
+        };
+        repeat("COMPOSE").for_each(|_| drop(maker.compose(events())));
         let start = cpu_ns();
-        let made = maker.compose(events);
+        let made = maker.compose(events());
         let composed = cpu_ns();
         let stored = made.compress();
         let compressed = cpu_ns();
@@ -55,6 +61,7 @@ impl Totals {
         if !made.is_read_back(&reading).map_err(|error| error.to_string())? {
             return Err(format!("{stream}: messages differ"));
         }
+        repeat("REBUILD").for_each(|_| drop(reading.rebuild()));
         let before = cpu_ns();
         let bytes = reading.rebuild().map_err(|error| error.to_string())?;
         self.rebuild_ns += cpu_ns() - before;
