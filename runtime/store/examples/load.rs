@@ -128,7 +128,9 @@ fn main() -> Outcome<()> {
     let mut loader = Loader { store: open()?, waiting: HashMap::new(), raw: 0, events: 0 };
     let before = cpu_seconds();
     let groups = match &arguments[..] {
-        [word, count, rounds] if word == "groups" => load_groups(&mut loader, count.parse()?, rounds.parse()?)?,
+        [word, count, rounds] if word == "groups" => {
+            load_groups(&mut loader, count.parse()?, rounds.parse()?)?
+        }
         [path] => load_file(&mut loader, path)?,
         _ => return Err("a file, or `groups N ROUNDS`".into()),
     };

@@ -4,7 +4,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::block::{Block, BlockHandle, Event, is_swept};
+use crate::block::{BlockHandle, Event, is_swept};
+use crate::column_block::ColumnBlock;
 use crate::error::ReadError;
 use crate::id::{GroupId, Position};
 use crate::memtable::Chunks;
@@ -116,7 +117,8 @@ impl Filling {
         self.pass(end_seq);
     }
 
-    /// Takes events from the blocks of one segment, opening each only when its first seq is due.
+    /// Takes events from the blocks of one segment: first which rows, block by block when its first seq is
+    /// due, then only the messages of those.
     pub(crate) fn take_sealed(
         &mut self,
         mut blocks: Vec<BlockHandle>,
@@ -124,74 +126,146 @@ impl Filling {
     ) -> Result<(), ReadError> {
         blocks.retain(|handle| self.wants(handle.meta.group));
         blocks.sort_by_key(|handle| Reverse(handle.meta.min_seq));
-        let mut open: Vec<Option<BySeq>> = Vec::new();
+        let mut open: Vec<BySeq> = Vec::new();
         let mut merge: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
+        let mut chosen: Vec<(u64, usize, u32)> = Vec::new();
+        let mut bytes = self.bytes;
+        let mut all = true;
         loop {
             while let Some(handle) = blocks
                 .pop_if(|handle| merge.peek().is_none_or(|Reverse((seq, _))| handle.meta.min_seq < *seq))
             {
-                match handle.load() {
-                    Ok(block) => {
-                        let rows = BySeq::new(block, self.next_seq());
-                        if let Some(seq) = rows.seq() {
-                            merge.push(Reverse((seq, open.len())));
-                            open.push(Some(rows));
-                        }
-                    }
-                    Err(error @ (ReadError::Corrupt { .. } | ReadError::Key(_))) => {
-                        self.page.damaged.push(error)
-                    }
-                    Err(error) => return Err(error),
+                if let Some(rows) = self.readable(BySeq::open(&handle, self.next_seq()))?
+                    && let Some((seq, _)) = rows.next()
+                {
+                    merge.push(Reverse((seq, open.len())));
+                    open.push(rows);
                 }
             }
             let Some(Reverse((seq, slot))) = merge.pop() else { break };
-            if self.is_full() || seq >= self.to_seq {
+            if seq >= self.to_seq {
                 break;
             }
-            let Some(rows) = &mut open[slot] else { continue };
-            self.push(rows.take());
-            match rows.seq() {
-                Some(seq) => merge.push(Reverse((seq, slot))),
-                None => open[slot] = None,
+            let full = chosen.len() >= self.limit.events.saturating_sub(self.page.events.len()).max(1)
+                || bytes >= self.limit.bytes.max(1);
+            if full {
+                all = false;
+                break;
+            }
+            let rows = &mut open[slot];
+            if let Some((seq, row)) = rows.next() {
+                chosen.push((seq, slot, row));
+                bytes += rows.average_bytes;
+            }
+            rows.at += 1;
+            if let Some((seq, _)) = rows.next() {
+                merge.push(Reverse((seq, slot)));
             }
         }
-        self.pass(end_seq);
+        self.take_chosen(&open, &chosen)?;
+        match chosen.last() {
+            Some(&(seq, ..)) if !all && !self.is_full() => self.page.next.seq = self.next_seq().max(seq + 1),
+            _ if all => self.pass(end_seq),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What could be read; damage is noted in the page.
+    fn readable<T>(&mut self, outcome: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
+        match outcome {
+            Ok(found) => Ok(Some(found)),
+            Err(error @ (ReadError::Corrupt { .. } | ReadError::Key(_))) => {
+                self.page.damaged.push(error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn take_chosen(&mut self, open: &[BySeq], chosen: &[(u64, usize, u32)]) -> Result<(), ReadError> {
+        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); open.len()];
+        chosen.iter().for_each(|&(_, slot, row)| rows[slot].push(row));
+        let mut texts = Vec::with_capacity(open.len());
+        for (rows, of) in rows.iter_mut().zip(open) {
+            rows.sort_unstable();
+            let texts_of = if rows.is_empty() { Ok(None) } else { of.read(rows).map(Some) };
+            texts.push(self.readable(texts_of)?.flatten());
+        }
+        for &(seq, slot, row) in chosen {
+            let Some(read) = &texts[slot] else { continue };
+            if self.is_full() {
+                return Ok(());
+            }
+            // Invariant: each chosen row is among the rows of its block.
+            let Ok(at) = rows[slot].binary_search(&row) else { continue };
+            self.push(read.event(&open[slot].block, seq, row as usize, at));
+        }
         Ok(())
     }
 }
 
 /// The rows of a block in the order of their seq.
 struct BySeq {
-    block: Block,
-    /// The rows by seq; `None` when time order is the order of arrival.
-    order: Option<Vec<u32>>,
+    block: ColumnBlock,
+    rows: Vec<(u64, u32)>,
     at: usize,
+    average_bytes: u64,
+}
+
+/// What was read of some rows of a block.
+struct ReadRows<'a> {
+    timestamps: &'a [i64],
+    ingestion: &'a [i64],
+    hops: &'a [u8],
+    text: Vec<u8>,
+    ends: Vec<u32>,
 }
 
 impl BySeq {
-    fn new(block: Block, from_seq: u64) -> Self {
-        let seqs = block.seqs();
-        if seqs.is_sorted() {
-            let at = seqs.partition_point(|&seq| seq < from_seq);
-            return Self { block, order: None, at };
+    fn open(handle: &BlockHandle, from_seq: u64) -> Result<Self, ReadError> {
+        let block = handle.open()?;
+        let (seqs, visible) = (block.seqs()?, block.visible()?);
+        let wanted = |row: u32| {
+            let seq = seqs[row as usize];
+            (seq >= from_seq).then_some((seq, row))
+        };
+        let mut rows: Vec<(u64, u32)> = match visible {
+            None => (0..seqs.len() as u32).filter_map(wanted).collect(),
+            Some(visible) => visible.into_iter().filter_map(wanted).collect(),
+        };
+        if !rows.is_sorted() {
+            rows.sort_unstable();
         }
-        let mut order: Vec<u32> = (0..seqs.len() as u32).collect();
-        order.sort_unstable_by_key(|&row| seqs[row as usize]);
-        let at = order.partition_point(|&row| seqs[row as usize] < from_seq);
-        Self { block, order: Some(order), at }
+        let average_bytes = handle.meta.raw_bytes / handle.meta.events.max(1);
+        Ok(Self { block, rows, at: 0, average_bytes })
     }
 
-    fn row(&self) -> usize {
-        self.order.as_ref().map_or(self.at, |order| order[self.at] as usize)
+    fn next(&self) -> Option<(u64, u32)> {
+        self.rows.get(self.at).copied()
     }
 
-    fn seq(&self) -> Option<u64> {
-        (self.at < self.block.len()).then(|| self.block.seqs()[self.row()])
+    fn read(&self, rows: &[u32]) -> Result<ReadRows<'_>, ReadError> {
+        let (mut text, mut ends) = (Vec::new(), Vec::new());
+        self.block.push_messages(rows, &mut text, &mut ends)?;
+        let block = &self.block;
+        let (timestamps, ingestion, hops) = (block.timestamps()?, block.ingestion_times()?, block.hops()?);
+        Ok(ReadRows { timestamps, ingestion, hops, text, ends })
     }
+}
 
-    fn take(&mut self) -> Event {
-        let event = self.block.event(self.row()).to_event();
-        self.at += 1;
-        event
+impl ReadRows<'_> {
+    /// `row` of the block, which is the one at `at` of those that were read.
+    fn event(&self, block: &ColumnBlock, seq: u64, row: usize, at: usize) -> Event {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] as usize };
+        Event {
+            group: block.group(),
+            stream: block.stream(),
+            position: Position::at(seq),
+            timestamp_ms: self.timestamps[row],
+            ingestion_ms: self.ingestion[row],
+            hop: self.hops[row],
+            message: self.text[start..self.ends[at] as usize].to_vec(),
+        }
     }
 }

@@ -322,16 +322,27 @@ fn lost_of(handle: &BlockHandle, mark: &Swept) -> Option<LostRange> {
         return Some(whole);
     }
     // A damaged block cannot be counted row by row: all of it is called lost.
-    let Ok(block) = handle.load() else { return Some(whole) };
-    let rows = block.timestamps().iter().zip(block.seqs());
-    let seqs = rows.filter(|&(&time, &seq)| is_swept(&[*mark], time, seq)).map(|(_, &seq)| seq);
-    let (first, last, events) =
-        seqs.fold((u64::MAX, 0, 0), |(first, last, events), seq| (seq.min(first), seq.max(last), events + 1));
+    let Ok(seqs) = swept_seqs(handle, mark) else { return Some(whole) };
+    let (first, last, events) = seqs
+        .into_iter()
+        .fold((u64::MAX, 0, 0), |(first, last, events), seq| (seq.min(first), seq.max(last), events + 1));
     (events > 0).then(|| LostRange {
         group,
         stream,
         first: Position::at(first),
         last: Position::at(last),
         events,
+    })
+}
+
+/// The seqs of the rows that are visible now and that a new mark takes.
+fn swept_seqs(handle: &BlockHandle, mark: &Swept) -> Result<Vec<u64>, ReadError> {
+    let block = handle.open()?;
+    let (times, seqs) = (block.timestamps()?, block.seqs()?);
+    let takes = |&row: &usize| is_swept(&[*mark], times[row], seqs[row]);
+    let seq = |row: usize| seqs[row];
+    Ok(match block.visible()? {
+        None => (0..block.len()).filter(takes).map(seq).collect(),
+        Some(rows) => rows.into_iter().map(|row| row as usize).filter(takes).map(seq).collect(),
     })
 }
