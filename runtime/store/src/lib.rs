@@ -16,7 +16,6 @@ mod cipher;
 mod codec;
 #[allow(dead_code)] // until messages are stored in columns
 mod column;
-#[allow(dead_code)] // until segments are written with it
 mod column_block;
 mod compact;
 mod containing;
@@ -25,7 +24,6 @@ mod engine;
 mod error;
 mod events;
 pub mod faulty;
-#[allow(dead_code)] // until messages are stored in columns
 mod filter;
 mod follow;
 mod id;
@@ -37,7 +35,6 @@ mod manifest;
 #[doc(hidden)]
 pub mod measure;
 mod memtable;
-#[allow(dead_code, unreachable_pub)] // until segments are written with it
 mod message;
 mod open;
 mod scan;

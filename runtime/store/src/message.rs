@@ -19,7 +19,6 @@ mod text;
 
 use std::sync::Arc;
 
-#[allow(unused_imports)] // until segments are written with it
 pub(crate) use compose::Composer;
 pub use head::Template;
 pub(crate) use opened::Opened;

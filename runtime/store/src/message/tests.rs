@@ -176,6 +176,13 @@ fn awkward_messages_read_back() {
 }
 
 #[test]
+fn the_example_of_the_format_document_holds() {
+    let composed = Composer::new().compose(&rows_of(&[b"GET /a 17 ms", b"GET /a 4 ms"]));
+    assert!(composed.head.starts_with(b"\x02\x01\x00\x01\x07GET /a \x03 ms\x00\x01"), "{:?}", composed.head);
+    assert!(composed.chunks[TEMPLATES as usize].0.is_empty());
+}
+
+#[test]
 fn real_looking_lines_are_cut_up_and_found() {
     let lines = lines();
     let all: Vec<&[u8]> = lines.iter().cycle().take(lines.len() * 6).map(Vec::as_slice).collect();
