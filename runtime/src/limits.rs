@@ -55,6 +55,12 @@ limits! {
         events_response_bytes = 1 << 20, "Event response size";
         /// Seconds for which a subscription's delivery is tried before it becomes a dead letter.
         subscription_retry_seconds = 86_400, "";
+        /// Bytes of acknowledged events in memory (and in the intake log) at which they are sealed into a segment.
+        memtable_bytes = 48 << 20, "";
+        /// Bytes of a segment file below which it may be merged with its neighbours.
+        merge_segment_bytes = 16 << 20, "";
+        /// Bytes of decoded parts of blocks kept for the next reader.
+        block_cache_bytes = 64 << 20, "";
         /// Tags on one resource.
         tags_per_resource = 50, "Tags per resource";
     }
@@ -100,6 +106,16 @@ impl Limits {
             }
         }
         Ok(Limits { sizes, quotas: config.aws_quotas.then_some(quotas) })
+    }
+
+    /// The bounds of log data.
+    pub(crate) fn store(&self) -> store::Limits {
+        store::Limits {
+            generation_bytes: self.sizes.memtable_bytes,
+            merge_bytes: self.sizes.merge_segment_bytes,
+            cache_bytes: self.sizes.block_cache_bytes,
+            ..store::Limits::default()
+        }
     }
 }
 

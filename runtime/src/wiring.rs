@@ -31,7 +31,8 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
     let keys = config.access_keys().map_err(|error| error.to_string())?;
     let opened = {
         let (config, clock, folder) = (config.clone(), clock.clone(), folder.paths().clone());
-        App::blocking(move || open(&config, &clock, &folder)).await?
+        let bounds = limits.store();
+        App::blocking(move || open(&config, &clock, &folder, bounds)).await?
     };
     let Opened { meta, keyring, store } = opened;
     let followers = Arc::default();
@@ -65,7 +66,7 @@ struct Opened {
 }
 
 /// Opens what is on disk: the master key, then metadata, since log data ask it for keys and for what still exists.
-fn open(config: &Config, clock: &Clock, folder: &Paths) -> Result<Opened, String> {
+fn open(config: &Config, clock: &Clock, folder: &Paths, limits: store::Limits) -> Result<Opened, String> {
     let shown = |error: MetaError| format!("cannot open {}: {error}", folder.meta().display());
     let kms = Kms::load(&config.kms, clock)?;
     let kms_in_use = !kms.is_empty();
@@ -82,7 +83,7 @@ fn open(config: &Config, clock: &Clock, folder: &Paths) -> Result<Opened, String
     let failed = |error: &dyn std::fmt::Display| format!("cannot open {}: {error}", store_path.display());
     let disk = FsDisk::new(&store_path).map_err(|error| failed(&error))?;
     let manifest = Arc::new(StoreManifest(meta.clone()));
-    let mut options = store::Options::default();
+    let mut options = store::Options { limits, ..store::Options::default() };
     if kms_in_use {
         // After a clean stop nothing waits in the intake log: a start without a KMS key can read the rest.
         options.limits.close_seal_bytes = 0;

@@ -1,9 +1,10 @@
 //! Owns query sessions: what was asked, how far it is, what it found. Refuses to know the language (`insights`) and
-//! storage (`block.rs` adapts it).
+//! storage (`lent.rs` adapts it).
 //!
 //! Sessions live in memory. Their number and their rows are bounded; the oldest finished ones make room.
 
-mod block;
+mod lent;
+mod pointer;
 mod run;
 
 use std::collections::VecDeque;
@@ -15,7 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::app::App;
 use crate::records::Scope;
 
-pub(crate) use block::pointer;
+pub(crate) use pointer::pointer;
 pub(crate) use run::Outcome;
 #[cfg(test)]
 pub(crate) use run::push;

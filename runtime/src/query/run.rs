@@ -5,10 +5,10 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use insights::{Control, Execution, Limits, Order};
-use store::{BlockHandle, GroupId, ReadError, Selection, StreamId};
+use insights::{Control, Execution, Limits, Literal, LiteralKind, Order};
+use store::{BlockHandle, Containing, GroupId, ReadError, Selection, StreamId};
 
-use super::block::Lent;
+use super::lent::Lent;
 use super::{Session, State};
 use crate::app::App;
 use crate::clock::Clock;
@@ -91,6 +91,7 @@ fn scan(app: &App, session: &Session) -> Result<insights::Output, Broken> {
         session,
         handles: &handles,
         names: &names,
+        literals: &query.needs().literals,
         clock: &app.clock,
         next: AtomicUsize::new(0),
         broken: AtomicBool::new(false),
@@ -117,6 +118,7 @@ struct Work<'a> {
     session: &'a Session,
     handles: &'a [BlockHandle],
     names: &'a Names,
+    literals: &'a [Literal],
     clock: &'a Clock,
     next: AtomicUsize,
     broken: AtomicBool,
@@ -148,8 +150,14 @@ impl Work<'_> {
                 continue;
             }
             let (stream, log) = self.names.of_block(meta.group, meta.stream);
-            let lent = Lent::new(handle.load()?, stream, log);
-            if execution.push(&lent)? == Control::Stop {
+            if !may_match(self.literals, handle, stream, log) {
+                continue;
+            }
+            let block = handle.open()?;
+            let lent = Lent::new(&block, stream, log)?;
+            let pushed = execution.push(&lent);
+            lent.check()?;
+            if pushed? == Control::Stop {
                 break;
             }
         }
@@ -160,9 +168,29 @@ impl Work<'_> {
 /// Runs a query on one block, without names.
 #[cfg(test)]
 pub(crate) fn push(execution: &mut Execution, handle: &BlockHandle) -> Result<(), String> {
-    let block = handle.load().map_err(|error| error.to_string())?;
-    let lent = Lent::new(block, String::new(), "000000000000:logs".to_owned());
-    execution.push(&lent).map(drop).map_err(|error| error.to_string())
+    let block = handle.open().map_err(|error| error.to_string())?;
+    let lent = Lent::new(&block, "", "000000000000:logs").map_err(|error| error.to_string())?;
+    let pushed = execution.push(&lent);
+    lent.check().map_err(|error| error.to_string())?;
+    pushed.map(drop).map_err(|error| error.to_string())
+}
+
+/// Whether an event of the block can have every text that a matching one has.
+fn may_match(literals: &[Literal], handle: &BlockHandle, stream: &str, log: &str) -> bool {
+    literals.iter().all(|Literal { field, text, kind }| {
+        let in_name = |name: &str| match kind {
+            LiteralKind::Contains => name.contains(text.as_str()),
+            LiteralKind::Equals => name == text,
+        };
+        let how = match (field.as_str(), kind) {
+            ("@logStream", _) => return in_name(stream),
+            ("@log", _) => return in_name(log),
+            ("@message", _) => Containing::Raw,
+            (_, LiteralKind::Contains) => Containing::Decoded,
+            (_, LiteralKind::Equals) => Containing::WholeDecoded,
+        };
+        handle.may_contain(text.as_bytes(), how)
+    })
 }
 
 /// The names behind the ids of the blocks.
@@ -190,8 +218,10 @@ impl Names {
         Ok(Names { streams, groups })
     }
 
-    fn of_block(&self, group: GroupId, stream: StreamId) -> (String, String) {
-        let name = |found: Option<&String>| found.cloned().unwrap_or_default();
+    fn of_block(&self, group: GroupId, stream: StreamId) -> (&str, &str) {
+        fn name(found: Option<&String>) -> &str {
+            found.map_or("", String::as_str)
+        }
         (name(self.streams.get(&stream)), name(self.groups.get(&group)))
     }
 }

@@ -70,6 +70,12 @@ impl ColumnBlock {
         Self::new(meta, clip, Body::Memory { batches: batches.to_vec(), order })
     }
 
+    /// What is known without reading anything.
+    #[must_use]
+    pub fn meta(&self) -> &BlockMeta {
+        &self.meta
+    }
+
     /// The group of all rows.
     #[must_use]
     pub fn group(&self) -> GroupId {
@@ -280,6 +286,18 @@ impl ColumnBlock {
         match &self.body {
             Body::Stored { opened, .. } => Some(opened.column_head(column).facts()),
             _ => None,
+        }
+    }
+
+    /// Every value that a column has, when its head holds them: few and short ones. Otherwise empty.
+    ///
+    /// # Panics
+    /// If no template names the column.
+    #[must_use]
+    pub fn values(&self, column: u32) -> &[Box<[u8]>] {
+        match &self.body {
+            Body::Stored { opened, .. } => opened.column_head(column).values(),
+            _ => &[],
         }
     }
 

@@ -4,7 +4,8 @@ use super::choose::Input;
 use super::facts::bounds;
 use super::planes::{put_numbers, put_signed, read_numbers, signed};
 use super::{
-    ByteSet, EncodedColumn, Facts, Head, Hits, Kind, Values, Variable, digits, find_rendered, start_head,
+    ByteSet, EncodedColumn, Facts, Head, Hits, Kind, Style, Values, Variable, digits, find_rendered,
+    start_head,
 };
 use crate::codec::{Malformed, Reader};
 use crate::filter::{Builder, KEY_BYTES};
@@ -206,7 +207,12 @@ impl Values for Decimals {
         if !self.exact {
             return Variable::Other;
         }
-        Variable::Decimals { mantissas: &self.mantissas, scale: self.scale }
+        let style = match self.style {
+            FIXED => Style::Fixed,
+            POINT => Style::Trimmed,
+            _ => Style::Short,
+        };
+        Variable::Decimals { mantissas: &self.mantissas, scale: self.scale, style }
     }
 
     fn memory_bytes(&self) -> usize {

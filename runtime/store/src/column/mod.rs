@@ -96,6 +96,17 @@ pub enum Codes<'a> {
     U16(&'a [u16]),
 }
 
+/// How decimal fractions are spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// With all digits of the scale: 5.00.
+    Fixed,
+    /// Without zeros at the end, but with a digit behind the point: 5.0.
+    Trimmed,
+    /// Without zeros at the end, and without a point if nothing follows it: 5.
+    Short,
+}
+
 /// The decoded values of a column, in the shape that is the cheapest to work on.
 #[derive(Clone, Copy, Debug)]
 pub enum Variable<'a> {
@@ -117,6 +128,8 @@ pub enum Variable<'a> {
         mantissas: &'a [i64],
         /// Digits behind the point.
         scale: u8,
+        /// How they are spelled.
+        style: Style,
     },
     /// A number between two texts that are the same in all rows.
     Numbered {

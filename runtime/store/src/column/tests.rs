@@ -96,7 +96,7 @@ fn check_variable(column: &Column, values: &Strings) {
                 assert_eq!(&*values[codes[row] as usize], value);
             }
             Variable::Ints(numbers) => assert_eq!(numbers[row].to_string().as_bytes(), value),
-            Variable::Decimals { mantissas, scale } => {
+            Variable::Decimals { mantissas, scale, .. } => {
                 let number: f64 = text().parse().unwrap();
                 assert_eq!(mantissas[row] as f64 / 10_f64.powi(scale.into()), number);
             }
