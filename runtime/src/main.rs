@@ -22,7 +22,6 @@ mod records;
 mod retention;
 mod server;
 mod sweeps;
-mod tail;
 mod wiring;
 
 use std::process::ExitCode;

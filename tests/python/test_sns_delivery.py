@@ -417,8 +417,9 @@ def test_messages_of_a_deleted_topic_are_dropped(virtual, webhook, name):
 def test_the_key_file_is_private(virtual, webhook, name):
     arn = topic(virtual, name("key"))
     subscribed(virtual, webhook, arn)
-    path = virtual.folder / "data" / "sns-signing-key.pem"
+    path = virtual.folder / "data" / "sns-signing-key.sealed"
     assert path.stat().st_mode & 0o777 == 0o600
+    assert b"PRIVATE KEY" not in path.read_bytes()
     assert virtual.http("GET", "/SimpleNotificationService-00.pem")[0] == 404
 
 

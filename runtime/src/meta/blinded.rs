@@ -6,9 +6,12 @@
 
 use std::borrow::Cow;
 
+/// How many bytes of a key stay clear.
+pub(super) type ClearPart = fn(&[u8]) -> usize;
+
 /// The tables, and how much of a key (in bytes) stays clear. The clear parts of two different keys are equal, or
 /// neither begins with the other; so rows with the same clear part are neighbours, in the order of the true keys.
-const BLINDED: &[(&str, fn(&[u8]) -> usize)] = &[
+const BLINDED: &[(&str, ClearPart)] = &[
     // (function id, key chosen by a guest)
     ("function_state", number),
     // (function id, topic and key chosen by a guest)
@@ -21,7 +24,7 @@ const BLINDED: &[(&str, fn(&[u8]) -> usize)] = &[
 ];
 
 /// The rule of a table, if its keys are blinded.
-pub(super) fn clear_part_of(table: &str) -> Option<fn(&[u8]) -> usize> {
+pub(super) fn clear_part_of(table: &str) -> Option<ClearPart> {
     BLINDED.iter().find(|(name, _)| *name == table).map(|(_, rule)| *rule)
 }
 

@@ -217,7 +217,7 @@ impl Snapshot for View {
 }
 
 /// The range of stored keys that holds every true key between `bounds`.
-fn widened(bounds: Bounds<'_>, clear_part: fn(&[u8]) -> usize) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+fn widened(bounds: Bounds<'_>, clear_part: blinded::ClearPart) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     let low = match bounds.0 {
         Bound::Unbounded => Bound::Unbounded,
         Bound::Included(low) | Bound::Excluded(low) => Bound::Included(low[..clear_part(low)].to_vec()),

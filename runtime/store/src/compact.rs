@@ -56,9 +56,8 @@ impl Item<'_> {
 }
 
 impl Engine {
-    /// Merges until nothing is left to merge; one thread at a time.
+    /// Merges until nothing is left to merge.
     pub(crate) fn merge_all(&self) -> Result<(), SealError> {
-        let _merging = self.one_merge();
         while self.merge_some()? {}
         Ok(())
     }

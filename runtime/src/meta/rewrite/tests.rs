@@ -19,6 +19,7 @@ fn opened(path: &Path, master: &Secret) -> Result<Meta, MetaError> {
 fn finish(meta: Meta, with: impl FnOnce(&Meta)) {
     with(&meta);
     meta.close();
+    drop(meta);
 }
 
 fn fill(meta: &Meta) {
