@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::meta::Meta;
 use crate::outbox::Outbox;
 use crate::query::Queries;
+use crate::tail::Tails;
 
 /// The running process: one of each room, and what they share.
 pub(crate) struct App {
@@ -45,6 +46,8 @@ pub(crate) struct App {
     pub(crate) keys: access::Keys,
     /// Places for operations at work.
     pub(crate) in_flight: InFlight,
+    /// Live tails.
+    pub(crate) tails: Arc<Tails>,
     /// Numbers of the limits in force.
     pub(crate) limits: Limits,
 }

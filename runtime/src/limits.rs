@@ -49,6 +49,14 @@ limits! {
         operations_in_flight = 1024, "";
         /// FilterLogEvents at work at once whose pattern asks functions: each holds a thread while they run.
         function_searches = 8, "";
+        /// Live tails open at once, AWS's sessions and `logboom tail` together.
+        live_tails = 64, "";
+        /// Bytes that wait for a client of `logboom tail`.
+        live_tail_buffer_bytes = 4 << 20, "";
+        /// Events of the log by which `logboom tail` may be behind before it passes over some.
+        live_tail_lag_events = 100_000, "";
+        /// Seconds for which a client may take nothing of its answer before it is cut off.
+        stalled_reader_seconds = 30, "";
         /// Connections served at once; more wait to be accepted.
         connections = 1024, "";
         /// Bytes that a response of FilterLogEvents or GetLogEvents may hold.
@@ -77,6 +85,8 @@ limits! {
         subscription_filters_per_group = 5, "Subscription filters per log group";
         /// Metric and subscription filters of a log group whose pattern holds a regular expression.
         regex_filters_per_group = 5, "Regex filter patterns per log group";
+        /// Live tail sessions of an account.
+        live_tail_sessions = 15, "Concurrent Live Tail sessions";
         /// Queries that run at once in an account.
         concurrent_queries = 100, "Concurrent CloudWatch Logs Insights queries";
         /// Subscriptions of a topic.

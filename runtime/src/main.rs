@@ -22,6 +22,7 @@ mod records;
 mod retention;
 mod server;
 mod sweeps;
+mod tail;
 mod wiring;
 
 use std::process::ExitCode;

@@ -2,6 +2,7 @@
 //! decides who comes in, `own` and `api` answer.
 
 mod body;
+mod stall;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use crate::app::App;
 use crate::{api, doors, own};
 use body::Bodies;
+use stall::Stalling;
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -120,6 +122,8 @@ async fn serve_connection(
 ) {
     // Small answers must not wait for more to send; a socket that refuses is about to fail anyway.
     let _unset = stream.set_nodelay(true);
+    let patience = Duration::from_secs(shared.app.limits.sizes.stalled_reader_seconds.max(1));
+    let stream = Stalling::new(stream, patience);
     let working = Arc::new(AtomicBool::new(false));
     let at_work = Arc::clone(&working);
     let service = service_fn(move |request| {
@@ -160,7 +164,8 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let app = &shared.app;
-    let (head, incoming) = request.into_parts();
+    let (mut head, incoming) = request.into_parts();
+    head.extensions.insert(peer);
     if let Err(reason) = doors::check_browser(&head.headers, app.is_open()) {
         return plain(StatusCode::FORBIDDEN, reason);
     }

@@ -21,6 +21,7 @@ use crate::meta::{Meta, MetaError, StoreManifest, Unopened};
 use crate::outbox::{self, Outbox, Signing};
 use crate::query::Queries;
 use crate::sweeps;
+use crate::tail::Tails;
 
 /// Opens the data directory and builds everything on it.
 ///
@@ -55,6 +56,7 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
         config,
         keys,
         in_flight: InFlight::new(&limits.sizes),
+        tails: Tails::new(&limits),
         limits,
     }))
 }
@@ -98,6 +100,7 @@ fn open(config: &Config, clock: &Clock, folder: &Paths, limits: store::Limits) -
 
 /// Starts every background worker; each ends when `stopping` changes.
 pub(crate) fn start_workers(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
+    app.tails.end_with(stopping);
     functions::start(app);
     sweeps::start(app, stopping.clone());
     metric_filters::start(app, stopping);

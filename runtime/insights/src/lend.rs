@@ -86,16 +86,10 @@ pub trait Templates {
     /// The values of a column.
     fn variable(&self, column: u32) -> Variable<'_>;
 
-    /// Adds some values of a column as texts: the `index`-th value for every index, ascending. For a
-    /// few rows this may cost less than [`Templates::variable`].
-    fn some_texts(&self, column: u32, indexes: &[u32], into: &mut Texts) {
-        let variable = self.variable(column);
-        let mut scratch = String::new();
-        for index in indexes {
-            scratch.clear();
-            variable.write(*index as usize, &mut scratch);
-            into.push(&scratch);
-        }
+    /// Adds some values of a column as texts, the `index`-th value for every index; they never descend but
+    /// may repeat. False, and nothing added, where [`Templates::variable`] costs no more.
+    fn some_texts(&self, _column: u32, _indexes: &[u32], _into: &mut Texts) -> bool {
+        false
     }
 }
 

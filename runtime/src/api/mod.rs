@@ -44,7 +44,10 @@ pub(crate) async fn answer(
     room: impl Send + 'static,
 ) -> hyper::Response<Body> {
     let request_id = app.clock.uuid();
-    into_hyper(perform(app, peer, request_id, into_wire(head, body), room).await)
+    match perform(app, peer, request_id, into_wire(head, body), room).await {
+        Answer::Whole(answer) => into_hyper(answer),
+        Answer::Streamed(head, body) => into_hyper(head).map(|_empty| body),
+    }
 }
 
 /// Answers a request whose body was not taken in.
@@ -59,30 +62,44 @@ pub(crate) fn refuse_body(
     into_hyper(wire::refuse(&into_wire(head, Bytes::new()), &app.clock.uuid(), &fault))
 }
 
+/// An operation's answer.
+pub(crate) enum Answer {
+    /// All of it.
+    Whole(wire::Response),
+    /// Its head, and a body that comes bit by bit.
+    Streamed(wire::Response, Body),
+}
+
+impl From<wire::Response> for Answer {
+    fn from(answer: wire::Response) -> Answer {
+        Answer::Whole(answer)
+    }
+}
+
 async fn perform(
     app: &Arc<App>,
     peer: SocketAddr,
     request_id: String,
     request: wire::Request,
     room: impl Send + 'static,
-) -> wire::Response {
+) -> Answer {
     let target = match wire::identify(&request) {
         Ok(target) => target,
-        Err(fault) => return wire::refuse(&request, &request_id, &fault),
+        Err(fault) => return wire::refuse(&request, &request_id, &fault).into(),
     };
     let caller = match doors::admit(app, &target, &request) {
         Ok(admitted) => {
             Caller { identity: admitted.identity, region: admitted.region, request_id, source: peer.ip() }
         }
-        Err(fault) => return wire::encode(&target, &request_id, Err(fault)),
+        Err(fault) => return wire::encode(&target, &request_id, Err(fault)).into(),
     };
     let Some(operation) = table::find(&target) else {
         let fault = Fault::not_served(target.service, &target.operation);
-        return wire::encode(&target, &caller.request_id, Err(fault));
+        return wire::encode(&target, &caller.request_id, Err(fault)).into();
     };
     let place = match app.in_flight.operation().await {
         Ok(place) => place,
-        Err(fault) => return wire::encode(&target, &caller.request_id, Err(fault)),
+        Err(fault) => return wire::encode(&target, &caller.request_id, Err(fault)).into(),
     };
     let (caller, asked) = (Arc::new(caller), target.clone());
     let call = Call { target, request };
@@ -96,7 +113,7 @@ async fn perform(
     tokio::spawn(running).await.unwrap_or_else(|error| {
         tracing::error!(operation = asked.operation, %error, "an operation panicked");
         let fault = Fault::internal("The operation failed inside Logboom; its log says more.");
-        wire::encode(&asked, &caller.request_id, Err(fault))
+        wire::encode(&asked, &caller.request_id, Err(fault)).into()
     })
 }
 

@@ -3,9 +3,9 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use wire::{Response, Service, Target};
+use wire::{Service, Target};
 
-use super::{Call, Caller};
+use super::{Answer, Call, Caller};
 use crate::app::App;
 
 /// One served operation.
@@ -19,13 +19,13 @@ pub(crate) struct Operation {
 }
 
 /// An operation at work.
-pub(crate) type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// One line of a family's table.
 ///
 /// `operation!(Logs::CreateLogGroup => create_log_group)` for an
 /// `async fn(&Arc<App>, &Caller, Request) -> Result<Response, Fault>`; with `raw` before the arrow for an
-/// `async fn(&Arc<App>, &Caller, &Call) -> wire::Response` that decodes and encodes itself.
+/// `async fn(&Arc<App>, &Caller, &Call)` that decodes and encodes itself, into a `wire::Response` or an [`Answer`].
 macro_rules! operation {
     ($service:ident :: $name:ident => $handler:path) => {
         $crate::api::table::Operation {
@@ -37,7 +37,7 @@ macro_rules! operation {
                         Ok(input) => $handler(&app, &caller, input).await,
                         Err(fault) => Err(fault),
                     };
-                    call.answer(&caller, result)
+                    call.answer(&caller, result).into()
                 })
             },
         }
@@ -46,7 +46,7 @@ macro_rules! operation {
         $crate::api::table::Operation {
             service: wire::Service::$service,
             name: stringify!($name),
-            run: |app, caller, call| Box::pin(async move { $handler(&app, &caller, &call).await }),
+            run: |app, caller, call| Box::pin(async move { $handler(&app, &caller, &call).await.into() }),
         }
     };
 }

@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Method, Request, Uri};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, Uri};
 use hyper_util::client::legacy::{Client as HttpClient, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
@@ -201,6 +202,16 @@ impl Client {
         parsed(&answer)
     }
 
+    /// An own operation whose answer comes bit by bit.
+    pub(crate) async fn stream(&self, path: &str, body: Bytes) -> Result<Incoming, ClientError> {
+        let headers = [("content-type", "application/json")];
+        let answer = self.ask("logs", Method::POST, path, &headers, body).await?;
+        if answer.status().is_success() {
+            return Ok(answer.into_body());
+        }
+        Err(refusal(&self.whole(path, answer).await?))
+    }
+
     async fn send(
         &self,
         service: &str,
@@ -209,6 +220,27 @@ impl Client {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Answer, ClientError> {
+        let answer = self.ask(service, method, path, headers, body).await?;
+        self.whole(path, answer).await
+    }
+
+    async fn whole(&self, path: &str, answer: Response<Incoming>) -> Result<Answer, ClientError> {
+        let status = answer.status().as_u16();
+        let error_type = answer.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+        let error_type = error_type.map(str::to_owned);
+        let bad = |e| ClientError::Unreachable(format!("{}{path}: {e}", self.url().trim_end_matches('/')));
+        let body = answer.into_body().collect().await.map_err(bad)?.to_bytes();
+        Ok(Answer { status, error_type, body })
+    }
+
+    async fn ask(
+        &self,
+        service: &str,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Response<Incoming>, ClientError> {
         let url = format!("{}{path}", self.endpoint.endpoint.trim_end_matches('/'));
         let bad = |e: &dyn fmt::Display| ClientError::Unreachable(format!("{url}: {e}"));
         let uri: Uri = url.parse().map_err(|e| bad(&e))?;
@@ -232,16 +264,11 @@ impl Client {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(signed.body)).map_err(|e| bad(&e))?;
-        let answer = self.http.request(request).await.map_err(|e| {
+        self.http.request(request).await.map_err(|e| {
             bad(&format!(
                 "no answer ({e}); is `logboom serve` running there? --endpoint names another address"
             ))
-        })?;
-        let status = answer.status().as_u16();
-        let error_type = answer.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());
-        let error_type = error_type.map(str::to_owned);
-        let body = answer.into_body().collect().await.map_err(|e| bad(&e))?.to_bytes();
-        Ok(Answer { status, error_type, body })
+        })
     }
 }
 

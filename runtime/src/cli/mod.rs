@@ -10,7 +10,7 @@ mod invoke;
 mod key;
 mod query;
 mod serve;
-mod span;
+pub(crate) mod span;
 mod tail;
 
 use std::fmt;

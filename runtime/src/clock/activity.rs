@@ -157,6 +157,11 @@ pub(crate) struct Nudge {
 }
 
 impl Nudge {
+    /// Whether the worker is gone for good.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.post.state().gone
+    }
+
     /// Ends the worker's rest, or keeps it from the next one.
     pub(crate) fn nudge(&self) {
         let busy = self.clock.busy();

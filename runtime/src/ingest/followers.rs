@@ -12,7 +12,10 @@ pub(crate) struct Followers(RwLock<Vec<Nudge>>);
 impl Followers {
     /// From now on `reader` is nudged whenever events were stored.
     pub(crate) fn join(&self, reader: Nudge) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).push(reader);
+        let mut readers = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        // Readers come and go; those that are gone leave when another joins.
+        readers.retain(|reader| !reader.is_gone());
+        readers.push(reader);
     }
 
     /// Events were stored. Called before they are acknowledged, so that under the virtual clock every reader

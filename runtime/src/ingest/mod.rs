@@ -8,6 +8,6 @@ pub(crate) mod followers;
 pub(crate) mod guests;
 pub(crate) mod matching;
 pub(crate) mod metric_filters;
-mod reading;
+pub(crate) mod reading;
 pub(crate) mod subscriptions;
 pub(crate) mod transform;

@@ -7,6 +7,7 @@ mod consumers;
 mod dead_letters;
 mod health;
 mod reset;
+mod tail;
 
 use std::sync::Arc;
 
@@ -30,6 +31,9 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
     }
     if let (&Method::GET, Some(digest)) = (&head.method, name.strip_prefix("code/")) {
         return code::read(app, digest);
+    }
+    if name == "tail" {
+        return tail::answer(app, head, body);
     }
     if head.method == Method::POST
         && let Err((status, reason)) =

@@ -316,6 +316,35 @@ impl ColumnBlock {
         }
     }
 
+    /// Some rows (ascending, whether the reader may see them or not) with their messages.
+    ///
+    /// # Errors
+    /// The storage fails or the block is damaged.
+    ///
+    /// # Panics
+    /// Past the last row.
+    pub fn rows(&self, rows: &[u32]) -> Result<Block, ReadError> {
+        let mut found = Rows::empty(self.meta.group, self.meta.stream);
+        if let (Some(&first), Some(&last)) = (rows.first(), rows.last()) {
+            let (times, origins) = (self.timestamps()?, self.origins()?);
+            if (last - first) as usize + 1 == rows.len() {
+                let range = first as usize..last as usize + 1;
+                found.timestamps = times[range.clone()].to_vec();
+                found.ingestion = origins.ingestion[range.clone()].to_vec();
+                found.seqs = origins.seqs[range.clone()].to_vec();
+                found.hops = origins.hops[range].to_vec();
+            } else {
+                let rows = || rows.iter().map(|&row| row as usize);
+                found.timestamps = rows().map(|row| times[row]).collect();
+                found.ingestion = rows().map(|row| origins.ingestion[row]).collect();
+                found.seqs = rows().map(|row| origins.seqs[row]).collect();
+                found.hops = rows().map(|row| origins.hops[row]).collect();
+            }
+            self.push_messages(rows, &mut found.text, &mut found.offsets)?;
+        }
+        Ok(Block::whole(Arc::new(found)))
+    }
+
     /// The rows the reader may see, with their messages.
     ///
     /// # Errors

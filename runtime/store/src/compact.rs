@@ -56,8 +56,9 @@ impl Item<'_> {
 }
 
 impl Engine {
-    /// Merges until nothing is left to merge.
+    /// Merges until nothing is left to merge; one thread at a time.
     pub(crate) fn merge_all(&self) -> Result<(), SealError> {
+        let _merging = self.one_merge();
         while self.merge_some()? {}
         Ok(())
     }

@@ -34,6 +34,8 @@ pub(crate) struct Engine {
     durable_seq: AtomicU64,
     /// The memtable the last tick met, by its first seq, and when it was met first.
     met: Mutex<Option<(u64, i64)>>,
+    /// Held while segments are merged; always taken before `maintenance`.
+    merging: Mutex<()>,
     /// Held while segments and the manifest change; always taken before `view`.
     maintenance: Mutex<()>,
     sealer: Sealer,
@@ -91,6 +93,7 @@ impl Engine {
             view: RwLock::new(view),
             durable_seq: AtomicU64::new(durable_seq),
             met: Mutex::default(),
+            merging: Mutex::new(()),
             maintenance: Mutex::new(()),
             sealer: Sealer::default(),
         }
@@ -106,6 +109,10 @@ impl Engine {
 
     pub(crate) fn maintain(&self) -> MutexGuard<'_, ()> {
         lock(&self.maintenance)
+    }
+
+    pub(crate) fn one_merge(&self) -> MutexGuard<'_, ()> {
+        lock(&self.merging)
     }
 
     pub(crate) fn durable_seq(&self) -> u64 {

@@ -1,10 +1,12 @@
-//! Owns reading in the order of time: a merge over blocks that opens each one only when its time comes.
-//! Refuses to know locks and files; it gets handles.
+//! Owns reading in the order of time: a merge over blocks that opens each one only when its time comes, and
+//! puts messages together piece by piece as they are reached. Refuses to know locks and files; it gets handles.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::ops::Range;
 
 use crate::block::{Block, BlockHandle, EventRef};
+use crate::column_block::ColumnBlock;
 use crate::error::ReadError;
 use crate::id::{EventId, Position};
 use crate::view::Selection;
@@ -76,15 +78,91 @@ impl Run {
 /// (timestamp, seq) turned so that smaller is earlier in the scan.
 type Key = (i64, u64);
 
+/// The first piece of a block that is put together has this many rows; the next ones are larger, since who
+/// reads on wants more. `limit 100` costs little, and a long read costs few calls.
+const FIRST_PIECE_ROWS: usize = 128;
+const PIECE_GROWTH: usize = 4;
+/// No piece is larger, unless a row is.
+const PIECE_BYTES: u64 = 256 << 10;
+
+/// A block whose order is known and whose messages are put together as they are needed.
+#[derive(Debug)]
+struct Open {
+    columns: ColumnBlock,
+    /// Timestamp and seq of the rows that can be seen.
+    keys: Vec<(i64, u64)>,
+    /// Their numbers in the block; `None` = all.
+    rows: Option<Vec<u32>>,
+    /// Rows (of those that can be seen) that are put together.
+    piece: Option<(Range<usize>, Block)>,
+    piece_rows: usize,
+}
+
+impl Open {
+    fn new(handle: &BlockHandle) -> Result<Self, ReadError> {
+        let columns = handle.open()?;
+        let rows = columns.visible()?;
+        let keys = || Ok(columns.timestamps()?.iter().copied().zip(columns.seqs()?.iter().copied()));
+        let keys: Vec<(i64, u64)> = match &rows {
+            None => keys()?.collect(),
+            Some(rows) if rows.is_empty() => Vec::new(),
+            Some(rows) => {
+                let (times, seqs) = (columns.timestamps()?, columns.seqs()?);
+                rows.iter().map(|&row| (times[row as usize], seqs[row as usize])).collect()
+            }
+        };
+        Ok(Self { columns, keys, rows, piece: None, piece_rows: FIRST_PIECE_ROWS })
+    }
+
+    /// Some of the rows of a range that is not empty: as many as are put together at once, from the end at
+    /// which the scan goes on.
+    fn take(
+        &mut self,
+        rows: &Range<usize>,
+        direction: Direction,
+    ) -> Result<(Range<usize>, Block), ReadError> {
+        let next = match direction {
+            Direction::Forward => rows.start,
+            Direction::Backward => rows.end - 1,
+        };
+        if self.piece.as_ref().is_none_or(|(piece, _)| !piece.contains(&next)) {
+            let average = self.columns.raw_bytes() / self.columns.len().max(1) as u64 + 1;
+            let count = self.piece_rows.min((PIECE_BYTES / average).max(1) as usize);
+            self.piece_rows *= PIECE_GROWTH;
+            let piece = match direction {
+                Direction::Forward => next..(next + count).min(self.keys.len()),
+                Direction::Backward => (next + 1).saturating_sub(count)..next + 1,
+            };
+            let numbers: Vec<u32> = match &self.rows {
+                None => piece.clone().map(|row| row as u32).collect(),
+                Some(rows) => rows[piece.clone()].to_vec(),
+            };
+            self.piece = Some((piece, self.columns.rows(&numbers)?));
+        }
+        // Invariant: set above.
+        let Some((piece, block)) = &self.piece else { return Ok((rows.clone(), self.columns.rows(&[])?)) };
+        let taken = rows.start.max(piece.start)..rows.end.min(piece.end);
+        let block = block.slice(taken.start - piece.start..taken.end - piece.start);
+        Ok((taken, block))
+    }
+}
+
 /// Where the merge stands in one block.
 #[derive(Debug)]
 struct Cursor {
     handle: BlockHandle,
-    /// Dropped when the scan holds too much; loaded again when its turn comes.
-    block: Option<Block>,
-    /// Rows that are left: `start..end` of the block.
+    /// Dropped when the scan holds too much; opened again when its turn comes.
+    block: Option<Open>,
+    /// Rows that are left: `start..end` of those that can be seen.
     start: usize,
     end: usize,
+}
+
+impl Cursor {
+    /// What an open block takes, about.
+    fn held_bytes(&self) -> u64 {
+        self.handle.meta.events * 28 + self.handle.meta.raw_bytes.min(PIECE_BYTES)
+    }
 }
 
 /// A merge in time order over blocks; yields runs. After an error it goes on without the damaged block.
@@ -123,14 +201,15 @@ impl Scan {
         }
     }
 
-    fn key_at(&self, block: &Block, row: usize) -> Key {
-        key(self.direction, block.timestamps()[row], block.seqs()[row])
+    fn key_at(&self, block: &Open, row: usize) -> Key {
+        let (timestamp, seq) = block.keys[row];
+        key(self.direction, timestamp, seq)
     }
 
-    /// Loads a block and puts its first row into the merge.
+    /// Opens a block and puts its first row into the merge.
     fn open_block(&mut self, handle: BlockHandle) -> Result<(), ReadError> {
-        let block = handle.load()?;
-        let (mut start, mut end) = (0, block.len());
+        let block = Open::new(&handle)?;
+        let (mut start, mut end) = (0, block.keys.len());
         if let Some(after) = self.after {
             match self.direction {
                 Direction::Forward => start = self.first_row(&block, 0..end, |key| key > after),
@@ -138,8 +217,8 @@ impl Scan {
             }
         }
         if start < end {
-            self.held_bytes += handle.meta.raw_bytes;
             let cursor = Cursor { handle, block: Some(block), start, end };
+            self.held_bytes += cursor.held_bytes();
             let slot = self.free.pop().unwrap_or_else(|| {
                 self.cursors.push(None);
                 self.cursors.len() - 1
@@ -150,7 +229,7 @@ impl Scan {
     }
 
     /// The first row in the range (rows in time order) for which the test holds; the test is false, then true.
-    fn first_row(&self, block: &Block, rows: std::ops::Range<usize>, test: impl Fn(Key) -> bool) -> usize {
+    fn first_row(&self, block: &Open, rows: Range<usize>, test: impl Fn(Key) -> bool) -> usize {
         let (mut low, mut high) = (rows.start, rows.end);
         while low < high {
             let middle = low.midpoint(high);
@@ -169,7 +248,7 @@ impl Scan {
         }
         if self.held_bytes > self.held_bytes_max {
             cursor.block = None;
-            self.held_bytes -= cursor.handle.meta.raw_bytes;
+            self.held_bytes -= cursor.held_bytes();
         }
         self.cursors[slot] = Some(cursor);
     }
@@ -193,11 +272,11 @@ impl Scan {
         self.open_due()?;
         let Some(Reverse((_, slot))) = self.open.pop() else { return Ok(None) };
         let Some(mut cursor) = self.cursors[slot].take() else { return Ok(None) };
-        let block = match cursor.block.take() {
+        let mut block = match cursor.block.take() {
             Some(block) => block,
-            None => match cursor.handle.load() {
+            None => match Open::new(&cursor.handle) {
                 Ok(block) => {
-                    self.held_bytes += cursor.handle.meta.raw_bytes;
+                    self.held_bytes += cursor.held_bytes();
                     block
                 }
                 Err(error) => {
@@ -218,7 +297,15 @@ impl Scan {
                 self.first_row(&block, cursor.start..cursor.end, |key| key <= bound)..cursor.end
             }
         };
-        let run = Run { block: block.slice(rows.clone()), direction: self.direction };
+        let (rows, taken) = match block.take(&rows, self.direction) {
+            Ok(taken) => taken,
+            Err(error) => {
+                self.held_bytes -= cursor.held_bytes();
+                self.free.push(slot);
+                return Err(error);
+            }
+        };
+        let run = Run { block: taken, direction: self.direction };
         match self.direction {
             Direction::Forward => cursor.start = rows.end,
             Direction::Backward => cursor.end = rows.start,
@@ -227,7 +314,7 @@ impl Scan {
             cursor.block = Some(block);
             self.push(slot, cursor);
         } else {
-            self.held_bytes -= cursor.handle.meta.raw_bytes;
+            self.held_bytes -= cursor.held_bytes();
             self.free.push(slot);
         }
         Ok(Some(run))

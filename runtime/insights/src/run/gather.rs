@@ -157,8 +157,9 @@ impl<'b> Gather<'b, '_> {
         let total = self.templates.column_rows(column).map_or(self.len, <[u32]>::len);
         if at.len() * FEW < total {
             let mut texts = Texts::default();
-            self.templates.some_texts(column, at, &mut texts);
-            return owned(texts, form);
+            if self.templates.some_texts(column, at, &mut texts) {
+                return owned(texts, form);
+            }
         }
         let every = at.len() == total && at.iter().enumerate().all(|(place, index)| place == *index as usize);
         shape(self.templates.variable(column), form, (!every).then_some(at))

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::batch::Batch;
 use super::stage::Slot;
+use crate::value::Cell;
 use crate::value::compare::SortKey;
 
 /// What decides between rows with equal keys: time, intake position, and the place among rows
@@ -85,6 +86,12 @@ impl Ordered {
             return (time > rank.tie.time) == (self.base == Base::Newest);
         }
         self.ties(&batch.tie(row), &rank.tie) == Ordering::Less
+    }
+
+    /// Whether every row with this first key comes after `rank`.
+    pub(crate) fn is_behind(&self, first: Cell<'_>, rank: &Rank) -> bool {
+        let key = self.keys.first().zip(rank.keys.first());
+        key.is_some_and(|(key, theirs)| theirs.compare_cell(first, key.descending).is_lt())
     }
 
     /// The order of two rows.

@@ -163,6 +163,11 @@ impl TopSink {
         // With the better rows first, most of the others are dropped at once.
         let backwards = self.spec.order.keys.is_empty() && self.spec.order.base == Base::Newest;
         let first = self.spec.order.keys.first().map(|key| batch.get(key.slot));
+        if let (Some(Vector::Constant(value)), Some(worst)) = (first, &self.worst)
+            && self.spec.order.is_behind(value.cell(), worst)
+        {
+            return;
+        }
         for at in 0..batch.len() {
             let row = if backwards { batch.len() - 1 - at } else { at };
             if self.spec.any && self.rows.len() >= self.spec.limit {

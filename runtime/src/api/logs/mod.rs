@@ -6,6 +6,7 @@ mod filter_events;
 mod get_events;
 mod groups;
 pub(crate) mod kms;
+pub(crate) mod live_tail;
 pub(crate) mod lookup;
 mod metric_filters;
 mod put_events;
@@ -30,6 +31,7 @@ pub(crate) const FAMILIES: &[&[Operation]] = &[
     put_events::OPERATIONS,
     get_events::OPERATIONS,
     filter_events::OPERATIONS,
+    live_tail::OPERATIONS,
     queries::OPERATIONS,
     records::OPERATIONS,
     metric_filters::OPERATIONS,

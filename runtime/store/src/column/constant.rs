@@ -1,7 +1,7 @@
 //! Owns the kind Constant: one short value in all rows. Refuses to know other kinds.
 
 use super::choose::Input;
-use super::{EncodedColumn, Facts, HEAD_VALUES_BYTES, Head, Hits, Kind, Values, Variable, start_head};
+use super::{EncodedColumn, Facts, HEAD_VALUES_BYTES, Head, Hits, Kind, Rows, Values, Variable, start_head};
 use crate::codec::{Malformed, Reader, put_varint};
 use crate::column::ByteSet;
 use crate::filter::Builder;
@@ -62,8 +62,8 @@ impl Head for Constant {
 }
 
 impl Values for Constant {
-    fn push_value(&self, _row: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0[0]);
+    fn push_rows(&self, rows: Rows<'_>, out: &mut Vec<u8>, ends: &mut Vec<u32>) {
+        rows.copy(out, ends, |_| &self.0[0]);
     }
 
     fn variable(&self) -> Variable<'_> {

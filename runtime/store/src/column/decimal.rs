@@ -4,7 +4,7 @@ use super::choose::Input;
 use super::facts::bounds;
 use super::planes::{put_numbers, put_signed, read_numbers, signed};
 use super::{
-    ByteSet, EncodedColumn, Facts, Head, Hits, Kind, Style, Values, Variable, digits, find_rendered,
+    ByteSet, EncodedColumn, Facts, Head, Hits, Kind, Rows, Style, Values, Variable, digits, find_rendered,
     start_head,
 };
 use crate::codec::{Malformed, Reader};
@@ -177,29 +177,37 @@ struct Decimals {
     exact: bool,
 }
 
-impl Values for Decimals {
-    fn push_value(&self, row: usize, out: &mut Vec<u8>) {
-        let mantissa = self.mantissas[row];
-        let scale = usize::from(self.scale);
-        if mantissa < 0 {
-            out.push(b'-');
-        }
+impl Decimals {
+    /// Writes a value to the start of a place that has room, and returns its length.
+    #[inline]
+    fn write(&self, mantissa: i64, power: u64, place: &mut [u8]) -> usize {
+        place[0] = b'-';
+        let mut at = usize::from(mantissa < 0);
         let mantissa = mantissa.unsigned_abs();
-        digits::push_padded(mantissa / POWERS[scale], 1, out);
-        let mut fraction = mantissa % POWERS[scale];
-        if fraction == 0 && self.style != FIXED {
-            if self.style == POINT {
-                out.extend_from_slice(b".0");
+        at += digits::write(mantissa / power, 1, &mut place[at..]);
+        let mut fraction = mantissa % power;
+        let mut width = usize::from(self.scale);
+        if self.style != FIXED {
+            if fraction == 0 {
+                let zero = if self.style == POINT { 2 } else { 0 };
+                place[at..at + zero].copy_from_slice(&b".0"[..zero]);
+                return at + zero;
             }
-            return;
+            while fraction.is_multiple_of(10) {
+                fraction /= 10;
+                width -= 1;
+            }
         }
-        let mut width = scale;
-        while self.style != FIXED && fraction.is_multiple_of(10) {
-            fraction /= 10;
-            width -= 1;
-        }
-        out.push(b'.');
-        digits::push_padded(fraction, width, out);
+        place[at] = b'.';
+        at += 1;
+        at + digits::write(fraction, width, &mut place[at..])
+    }
+}
+
+impl Values for Decimals {
+    fn push_rows(&self, rows: Rows<'_>, out: &mut Vec<u8>, ends: &mut Vec<u32>) {
+        let power = POWERS[usize::from(self.scale)];
+        rows.write(digits::ROOM * 2, out, ends, |row, place| self.write(self.mantissas[row], power, place));
     }
 
     /// Greater mantissas are not exact as f64, so that dividing them would not give what reading the text gives.

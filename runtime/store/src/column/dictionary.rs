@@ -6,7 +6,8 @@ use super::choose::Input;
 use super::planes::{put_plane, put_strings, read_plane, read_strings};
 use super::strings::get;
 use super::{
-    Codes, EncodedColumn, Facts, HEAD_VALUES_BYTES, Head, Hits, Kind, Strings, Values, Variable, start_head,
+    Codes, EncodedColumn, Facts, HEAD_VALUES_BYTES, Head, Hits, Kind, Rows, Strings, Values, Variable,
+    start_head,
 };
 use crate::codec::{Malformed, Reader, put_varint};
 use crate::column::ByteSet;
@@ -224,15 +225,6 @@ struct Dictionary {
     values: Arc<[Box<[u8]>]>,
 }
 
-impl Dictionary {
-    fn value(&self, row: usize) -> &[u8] {
-        match &self.codes {
-            OwnCodes::U8(codes) => &self.values[usize::from(codes[row])],
-            OwnCodes::U16(codes) => &self.values[usize::from(codes[row])],
-        }
-    }
-}
-
 fn rows_with<C: Copy + Into<usize>>(codes: &[C], wanted: &[bool]) -> Vec<u32> {
     let hit = |code: C| wanted[code.into()];
     let rows = codes.iter().enumerate().filter(|(_, code)| hit(**code));
@@ -240,8 +232,11 @@ fn rows_with<C: Copy + Into<usize>>(codes: &[C], wanted: &[bool]) -> Vec<u32> {
 }
 
 impl Values for Dictionary {
-    fn push_value(&self, row: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.value(row));
+    fn push_rows(&self, rows: Rows<'_>, out: &mut Vec<u8>, ends: &mut Vec<u32>) {
+        match &self.codes {
+            OwnCodes::U8(codes) => rows.copy(out, ends, |row| &self.values[usize::from(codes[row])]),
+            OwnCodes::U16(codes) => rows.copy(out, ends, |row| &self.values[usize::from(codes[row])]),
+        }
     }
 
     fn variable(&self) -> Variable<'_> {

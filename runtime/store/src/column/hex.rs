@@ -3,7 +3,9 @@
 
 use super::choose::Input;
 use super::planes::{put_text, read_text};
-use super::{ByteSet, EncodedColumn, Facts, Head, Hits, Kind, Values, Variable, find_rendered, start_head};
+use super::{
+    ByteSet, EncodedColumn, Facts, Head, Hits, Kind, Rows, Values, Variable, find_rendered, start_head,
+};
 use crate::codec::{Malformed, Reader, put_varint};
 use crate::filter::{self, Builder, KEY_BYTES};
 
@@ -66,17 +68,21 @@ impl Template {
         self.digits.binary_search(&(position as u16)).is_ok()
     }
 
-    fn push(&self, packed: &[u8], out: &mut Vec<u8>) {
+    /// Writes a value to the start of a place that has room for it, and returns its length.
+    #[inline]
+    fn write(&self, packed: &[u8], place: &mut [u8]) -> usize {
         let letters = LETTERS[usize::from(self.upper)];
-        let start = out.len();
-        out.extend_from_slice(&self.bytes);
-        let value = &mut out[start..];
-        for (pair, &byte) in self.digits.chunks(2).zip(packed) {
+        let value = &mut place[..self.bytes.len()];
+        value.copy_from_slice(&self.bytes);
+        let (pairs, rest) = self.digits.as_chunks::<2>();
+        for (pair, &byte) in pairs.iter().zip(packed) {
             value[usize::from(pair[0])] = letters[usize::from(byte >> 4)];
-            if let Some(&second) = pair.get(1) {
-                value[usize::from(second)] = letters[usize::from(byte & 15)];
-            }
+            value[usize::from(pair[1])] = letters[usize::from(byte & 15)];
         }
+        for (&at, &byte) in rest.iter().zip(packed.last()) {
+            value[usize::from(at)] = letters[usize::from(byte >> 4)];
+        }
+        value.len()
     }
 
     /// Appends the digits of a value; false when it has not this form.
@@ -319,9 +325,11 @@ impl Hex {
 }
 
 impl Values for Hex {
-    fn push_value(&self, row: usize, out: &mut Vec<u8>) {
+    fn push_rows(&self, rows: Rows<'_>, out: &mut Vec<u8>, ends: &mut Vec<u32>) {
         let stride = self.template.stride();
-        self.template.push(&self.packed[row * stride..(row + 1) * stride], out);
+        rows.write(self.template.bytes.len(), out, ends, |row, place| {
+            self.template.write(&self.packed[row * stride..(row + 1) * stride], place)
+        });
     }
 
     fn variable(&self) -> Variable<'_> {

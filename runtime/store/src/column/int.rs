@@ -4,7 +4,8 @@ use super::choose::Input;
 use super::facts::bounds;
 use super::planes::{put_numbers, put_signed, read_numbers, signed};
 use super::{
-    ByteSet, EncodedColumn, Facts, Head, Hits, Kind, Values, Variable, digits, find_rendered, start_head,
+    ByteSet, EncodedColumn, Facts, Head, Hits, Kind, Rows, Values, Variable, digits, find_rendered,
+    start_head,
 };
 use crate::codec::{Malformed, Reader};
 use crate::filter::{Builder, KEY_BYTES};
@@ -143,8 +144,8 @@ impl Head for IntHead {
 struct Ints(Vec<i64>);
 
 impl Values for Ints {
-    fn push_value(&self, row: usize, out: &mut Vec<u8>) {
-        digits::push_canonical(self.0[row], out);
+    fn push_rows(&self, rows: Rows<'_>, out: &mut Vec<u8>, ends: &mut Vec<u32>) {
+        rows.write(digits::ROOM, out, ends, |row, place| digits::write_canonical(self.0[row], place));
     }
 
     fn variable(&self) -> Variable<'_> {

@@ -5,6 +5,7 @@
 //! A column is a head (small, kept in memory) and a body (read when needed). One file per kind; `KINDS` lists them
 //! in the order of their numbers. Which kinds are tried for given values, and in which order, says `choose`.
 
+mod apart;
 mod choose;
 mod constant;
 mod decimal;
@@ -25,6 +26,7 @@ mod time;
 use std::fmt::Debug;
 
 use crate::codec::{Malformed, Reader, put_varint};
+use strings::Sheet;
 
 #[allow(unused_imports)] // until messages are stored in columns
 pub(crate) use choose::encode;
@@ -165,6 +167,7 @@ trait Head: Debug + Send + Sync {
     fn find(&self, needle: &[u8]) -> Option<Hits> {
         hits_in(self.values(), needle)
     }
+
     /// Whether the body can only be read together with the times of the events.
     fn needs_times(&self) -> bool {
         false
@@ -177,16 +180,57 @@ trait Head: Debug + Send + Sync {
 
 /// Decoded values of a kind.
 trait Values: Debug + Send + Sync {
-    fn push_value(&self, row: usize, out: &mut Vec<u8>);
+    fn push_rows(&self, rows: Rows<'_>, out: &mut Vec<u8>, ends: &mut Vec<u32>);
     fn variable(&self) -> Variable<'_>;
     fn memory_bytes(&self) -> usize;
     /// Rows whose value contains the needle, which is not empty.
     fn find(&self, needle: &[u8], rows: usize) -> Hits;
 
-    fn push_rows(&self, rows: &mut dyn Iterator<Item = usize>, out: &mut Vec<u8>, ends: &mut Vec<u32>) {
-        for row in rows {
-            self.push_value(row, out);
+    fn push_value(&self, row: usize, out: &mut Vec<u8>) {
+        self.push_rows(Rows::One(row), out, &mut Vec::with_capacity(1));
+    }
+}
+
+/// Some rows of a column.
+#[derive(Clone, Copy)]
+enum Rows<'a> {
+    One(usize),
+    First(usize),
+    These(&'a [u32]),
+}
+
+/// Room made at once for values that are written one by one.
+const PAGE: usize = 4096;
+
+impl Rows<'_> {
+    /// Writes values of bounded length and notes where each ends.
+    #[inline]
+    fn write(
+        self,
+        room: usize,
+        out: &mut Vec<u8>,
+        ends: &mut Vec<u32>,
+        mut write: impl FnMut(usize, &mut [u8]) -> usize,
+    ) {
+        let mut sheet = Sheet::new(out, if matches!(self, Self::One(_)) { room } else { PAGE });
+        self.for_each(|row| ends.push(sheet.add(room, |place| write(row, place)) as u32));
+    }
+
+    /// Copies values and notes where each ends.
+    #[inline]
+    fn copy<'v>(self, out: &mut Vec<u8>, ends: &mut Vec<u32>, value: impl Fn(usize) -> &'v [u8]) {
+        self.for_each(|row| {
+            out.extend_from_slice(value(row));
             ends.push(out.len() as u32);
+        });
+    }
+
+    #[inline]
+    fn for_each(self, mut each: impl FnMut(usize)) {
+        match self {
+            Self::One(row) => each(row),
+            Self::First(count) => (0..count).for_each(each),
+            Self::These(rows) => rows.iter().for_each(|&row| each(row as usize)),
         }
     }
 }
@@ -204,8 +248,8 @@ fn hits_in(values: &[Box<[u8]>], needle: &[u8]) -> Option<Hits> {
 
 /// Writes all values out and searches them at once.
 fn find_rendered<V: Values>(values: &V, needle: &[u8], rows: usize) -> Hits {
-    let (mut text, mut ends) = (Vec::new(), Vec::with_capacity(rows));
-    values.push_rows(&mut (0..rows), &mut text, &mut ends);
+    let (mut text, mut ends) = (Vec::with_capacity(rows * 8), Vec::with_capacity(rows));
+    values.push_rows(Rows::First(rows), &mut text, &mut ends);
     Hits::of(strings::rows_containing(&text, &ends, needle), rows)
 }
 
@@ -344,9 +388,9 @@ impl Column {
         match rows {
             Some(rows) => {
                 assert!(rows.iter().all(|&row| (row as usize) < self.rows), "rows past {}", self.rows);
-                self.values.push_rows(&mut rows.iter().map(|&row| row as usize), out, ends);
+                self.values.push_rows(Rows::These(rows), out, ends);
             }
-            None => self.values.push_rows(&mut (0..self.rows), out, ends),
+            None => self.values.push_rows(Rows::First(self.rows), out, ends),
         }
     }
 

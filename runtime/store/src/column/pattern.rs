@@ -1,19 +1,18 @@
 //! Owns the kind Pattern: values that differ in their digits, while their other bytes come from a short list.
 //! Refuses to know other kinds.
 
+use super::apart::{Apart, MAX_NUMBERS, NUMBER, Slot as Taken};
 use super::choose::Input;
 use super::planes::{put_numbers, put_plane, put_strings, read_numbers, read_plane, read_strings};
 use super::strings::{Strings, rows_containing};
 use super::{
-    ByteSet, EncodedColumn, Facts, HEAD_VALUES_BYTES, Head, Hits, Kind, Values, Variable, digits, start_head,
+    ByteSet, EncodedColumn, Facts, HEAD_VALUES_BYTES, Head, Hits, Kind, Rows, Values, Variable, digits,
+    start_head,
 };
 use crate::codec::{Malformed, Reader, put_varint};
 use crate::filter::{self, Builder, KEY_BYTES};
 
-// The skeleton of a value is the value with each number replaced by one `0`. Numbers are the maximal runs of digits;
-// of a longer run the first 19 digits if they make an i64, else the first 18, are a number, and the rest again.
-//
-// Layout.
+// Layout. For skeletons and numbers see `apart`.
 // Head: varint number of skeletons (1 to 255), varint length of the longest value, u8 1 when the skeletons are in the
 //   head (at most 256 bytes with their lengths) or 0; then for each skeleton its varint length, then all skeletons; or
 //   the byte set of the values (see `facts`).
@@ -23,110 +22,11 @@ use crate::filter::{self, Builder, KEY_BYTES};
 //   Style 0: shortest spelling; 1 to 19: with leading zeros to so many digits; 255: each to its own width.
 
 const MAX_SKELETONS: usize = 255;
-/// Numbers in one skeleton; bounds what a damaged body can make a reader allocate.
-const MAX_NUMBERS: usize = 64;
 const MAX_WIDTH: u8 = 19;
 const SHORTEST: u8 = 0;
 const OWN_WIDTHS: u8 = 255;
 /// Rows looked at before all are taken apart.
 const TRIED: usize = 64;
-const NUMBER: u8 = b'0';
-
-/// Values taken apart.
-#[derive(Default)]
-struct Apart {
-    skeletons: Strings,
-    hashes: Vec<u64>,
-    /// Numbers in each skeleton.
-    counts: Vec<u32>,
-    /// Rows of each skeleton.
-    rows: Vec<u32>,
-    codes: Vec<u8>,
-    /// All numbers of all rows, and how many digits each had.
-    numbers: Vec<i64>,
-    widths: Vec<u8>,
-    scratch: Vec<u8>,
-}
-
-impl Apart {
-    /// False when the value does not belong to so few skeletons.
-    fn add(&mut self, value: &[u8], most: usize) -> bool {
-        self.scratch.clear();
-        let before = self.numbers.len();
-        let mut at = 0;
-        while at < value.len() {
-            if !value[at].is_ascii_digit() {
-                self.scratch.push(value[at]);
-                at += 1;
-                continue;
-            }
-            let start = at;
-            let mut number = 0_u64;
-            while at < value.len() && at - start < 18 && value[at].is_ascii_digit() {
-                number = number * 10 + u64::from(value[at] - b'0');
-                at += 1;
-            }
-            if at - start == 18 && at < value.len() && value[at].is_ascii_digit() {
-                // Nineteen digits are less than 2^64.
-                let longer = number * 10 + u64::from(value[at] - b'0');
-                if longer <= i64::MAX.cast_unsigned() {
-                    number = longer;
-                    at += 1;
-                }
-            }
-            self.numbers.push(number.cast_signed());
-            self.widths.push((at - start) as u8);
-            self.scratch.push(NUMBER);
-        }
-        let count = self.numbers.len() - before;
-        match self.code(count, most) {
-            Some(code) => {
-                self.codes.push(code);
-                true
-            }
-            None => false,
-        }
-    }
-
-    fn code(&mut self, count: usize, most: usize) -> Option<u8> {
-        let hash = filter::hash(&self.scratch);
-        let last = usize::from(self.codes.last().copied().unwrap_or(0));
-        let same = |code: usize| {
-            self.hashes.get(code) == Some(&hash) && self.skeletons.get(code) == self.scratch.as_slice()
-        };
-        let code = if same(last) { Some(last) } else { (0..self.hashes.len()).find(|&code| same(code)) };
-        if let Some(code) = code {
-            self.rows[code] += 1;
-            return Some(code as u8);
-        }
-        if self.hashes.len() == most || count > MAX_NUMBERS {
-            return None;
-        }
-        self.hashes.push(hash);
-        self.skeletons.push(&self.scratch);
-        self.counts.push(count as u32);
-        self.rows.push(1);
-        Some((self.hashes.len() - 1) as u8)
-    }
-
-    /// For each skeleton, for each of its numbers: the numbers and their widths, in the order of the rows.
-    fn slots(&self) -> Vec<Vec<(Vec<i64>, Vec<u8>)>> {
-        let empty = |(&count, &rows): (&u32, &u32)| {
-            let slot = || (Vec::with_capacity(rows as usize), Vec::with_capacity(rows as usize));
-            (0..count).map(|_| slot()).collect::<Vec<_>>()
-        };
-        let mut all: Vec<Vec<(Vec<i64>, Vec<u8>)>> = self.counts.iter().zip(&self.rows).map(empty).collect();
-        let mut at = 0;
-        for &code in &self.codes {
-            for (numbers, widths) in &mut all[usize::from(code)] {
-                numbers.push(self.numbers[at]);
-                widths.push(self.widths[at]);
-                at += 1;
-            }
-        }
-        all
-    }
-}
 
 /// How the numbers at one place are printed.
 fn style_of(numbers: &[i64], widths: &[u8]) -> u8 {
@@ -146,7 +46,11 @@ fn try_sample(input: &Input<'_>) -> bool {
     let rows = || input.sample.rows.iter().step_by(step);
     let most = (rows().count() / 4).max(1);
     let mut apart = Apart::default();
-    rows().all(|&row| apart.add(input.values.get(row as usize), most)) && !apart.numbers.is_empty()
+    let mut add = |row: usize| {
+        let start = if row == 0 { 0 } else { input.values.ends[row - 1] };
+        apart.add(&input.values.text, start as usize, input.values.ends[row] as usize, most)
+    };
+    rows().all(|&row| add(row as usize)) && apart.has_numbers()
 }
 
 pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedColumn> {
@@ -156,17 +60,20 @@ pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedC
     let values = input.values;
     let most = (values.len() / 8).clamp(4, MAX_SKELETONS);
     let mut apart = Apart::default();
-    apart.numbers.reserve(values.len() * 2);
-    apart.widths.reserve(values.len() * 2);
-    if !values.iter().all(|value| apart.add(value, most)) {
-        return None;
+    apart.reserve(values.len());
+    let mut start = 0;
+    for &end in &values.ends {
+        if !apart.add(&values.text, start, end as usize, most) {
+            return None;
+        }
+        start = end as usize;
     }
     let slots = apart.slots();
     feed(values, &apart, &slots, filter);
 
     let mut head = start_head(Kind::Pattern, values.len());
     let mut body = Vec::new();
-    put_varint(&mut head, apart.counts.len() as u64);
+    put_varint(&mut head, apart.skeletons.len() as u64);
     put_varint(&mut head, values.iter().map(<[u8]>::len).max().unwrap_or(0) as u64);
     let mut inline = Vec::new();
     apart.skeletons.iter().for_each(|skeleton| put_varint(&mut inline, skeleton.len() as u64));
@@ -177,7 +84,7 @@ pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedC
     } else {
         head.push(0);
         bytes_of(&apart.skeletons.text).write(&mut head);
-        put_strings((0..apart.counts.len()).map(|index| apart.skeletons.get(index)), &mut body);
+        put_strings((0..apart.skeletons.len()).map(|index| apart.skeletons.get(index)), &mut body);
     }
     put_plane(&apart.codes, &mut body);
     for (numbers, widths) in slots.iter().flatten() {
@@ -193,7 +100,7 @@ pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedC
 }
 
 /// The words of the skeletons, and the numbers that are long enough to be keys.
-fn feed(values: &Strings, apart: &Apart, slots: &[Vec<(Vec<i64>, Vec<u8>)>], filter: &mut Builder) {
+fn feed(values: &Strings, apart: &Apart, slots: &[Vec<Taken>], filter: &mut Builder) {
     let mut keys = vec![false; slots.len()];
     for (code, slots) in slots.iter().enumerate() {
         let skeleton = apart.skeletons.get(code);
@@ -388,14 +295,15 @@ impl Slot {
         Ok(Self { style, numbers, widths: widths.iter().map(|&width| width as u8).collect() })
     }
 
+    /// Writes the number of a row to the start of a place that has room, and returns its length.
     #[inline]
-    fn push(&self, rank: usize, out: &mut Vec<u8>) {
+    fn write(&self, rank: usize, place: &mut [u8]) -> usize {
         let width = if self.style == OWN_WIDTHS { self.widths[rank] } else { self.style };
         let number = match &self.numbers {
             Numbers::Narrow(numbers) => u64::from(numbers[rank]),
             Numbers::Wide(numbers) => numbers[rank].cast_unsigned(),
         };
-        digits::push_padded(number, usize::from(width.max(1)), out);
+        digits::write(number, usize::from(width), place)
     }
 }
 
@@ -411,16 +319,37 @@ impl Skeleton {
         Ok(Self { text: text.into(), places, slots })
     }
 
+    /// Room that `write` needs.
+    fn room(&self) -> usize {
+        self.text.len() + SHORT + self.slots.len() * digits::ROOM
+    }
+
+    /// Writes the value of a row to the start of the line and returns its length.
     #[inline]
-    fn push(&self, rank: usize, out: &mut Vec<u8>) {
+    fn write(&self, rank: usize, line: &mut [u8]) -> usize {
+        let mut at = 0;
         let mut start = 0;
         for (&place, slot) in self.places.iter().zip(&self.slots) {
-            out.extend_from_slice(&self.text[start..place as usize]);
-            slot.push(rank, out);
+            at += copy(&self.text, start, place as usize, &mut line[at..]);
+            at += slot.write(rank, &mut line[at..]);
             start = place as usize + 1;
         }
-        out.extend_from_slice(&self.text[start..]);
+        at + copy(&self.text, start, self.text.len(), &mut line[at..])
     }
+}
+
+/// A short piece is copied as so many bytes, whatever follows it.
+const SHORT: usize = 16;
+
+/// Copies a piece of a text to the start of a place that has room for it and more.
+#[inline]
+fn copy(text: &[u8], start: usize, end: usize, place: &mut [u8]) -> usize {
+    let length = end - start;
+    match (text[start..].first_chunk::<SHORT>(), place.first_chunk_mut::<SHORT>()) {
+        (Some(from), Some(to)) if length <= SHORT => *to = *from,
+        _ => place[..length].copy_from_slice(&text[start..end]),
+    }
+    length
 }
 
 #[derive(Debug)]
@@ -431,10 +360,22 @@ struct Patterns {
     skeletons: Vec<Skeleton>,
 }
 
-impl Values for Patterns {
-    fn push_value(&self, row: usize, out: &mut Vec<u8>) {
+impl Patterns {
+    /// Room for any value.
+    fn room(&self) -> usize {
+        self.skeletons.iter().map(Skeleton::room).max().unwrap_or(0)
+    }
+
+    #[inline]
+    fn write(&self, row: usize, line: &mut [u8]) -> usize {
         let rank = self.ranks.get(row).map_or(row, |&rank| rank as usize);
-        self.skeletons[usize::from(self.codes[row])].push(rank, out);
+        self.skeletons[usize::from(self.codes[row])].write(rank, line)
+    }
+}
+
+impl Values for Patterns {
+    fn push_rows(&self, rows: Rows<'_>, out: &mut Vec<u8>, ends: &mut Vec<u32>) {
+        rows.write(self.room(), out, ends, |row, place| self.write(row, place));
     }
 
     fn variable(&self) -> Variable<'_> {
@@ -477,19 +418,16 @@ impl Values for Patterns {
         if places.iter().all(|&place| place == Place::Nowhere) {
             return Hits::None;
         }
-        let mut found = Vec::new();
-        let (mut text, mut ends, mut made) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut found, mut made) = (Vec::new(), Vec::new());
         for (row, &code) in self.codes.iter().enumerate() {
             match places[usize::from(code)] {
                 Place::Nowhere => {}
                 Place::Always => found.push(row as u32),
-                Place::Maybe => {
-                    self.push_value(row, &mut text);
-                    ends.push(text.len() as u32);
-                    made.push(row as u32);
-                }
+                Place::Maybe => made.push(row as u32),
             }
         }
+        let (mut text, mut ends) = (Vec::new(), Vec::with_capacity(made.len()));
+        self.push_rows(Rows::These(&made), &mut text, &mut ends);
         found.extend(rows_containing(&text, &ends, needle).into_iter().map(|index| made[index as usize]));
         found.sort_unstable();
         Hits::of(found, rows)

@@ -86,44 +86,47 @@ fn bits(value: u64) -> u64 {
     u64::from(64 - value.leading_zeros())
 }
 
-/// The planes of numbers that need `bits` bits.
-fn put_planes(numbers: &[u64], width: usize, out: &mut Vec<u8>) {
-    let mut plane = vec![0; numbers.len()];
+/// The planes of numbers, the lowest bytes first.
+fn put_planes(width: usize, numbers: &(impl Iterator<Item = u64> + Clone), out: &mut Vec<u8>) {
+    let mut plane = Vec::with_capacity(numbers.size_hint().0);
     for index in 0..width {
-        for (byte, &number) in plane.iter_mut().zip(numbers) {
-            *byte = (number >> (8 * index)) as u8;
-        }
+        plane.clear();
+        plane.extend(numbers.clone().map(|number| (number >> (8 * index)) as u8));
         put_plane(&plane, out);
     }
 }
 
-fn width_of(numbers: &[u64]) -> usize {
-    bits(numbers.iter().fold(0, |all, &number| all | number)).div_ceil(8) as usize
+fn width_of(bits_of_all: u64) -> usize {
+    bits(bits_of_all).div_ceil(8) as usize
 }
 
+/// Numbers looked at to choose between plain and differences.
+const TRIED: usize = 512;
+
 pub(super) fn put_numbers(values: &[i64], out: &mut Vec<u8>) {
-    let first = values.first().copied().unwrap_or(0);
-    let min = values.iter().fold(first, |min, &value| value.min(min));
-    let plain: Vec<u64> = values.iter().map(|&value| value.wrapping_sub(min).cast_unsigned()).collect();
-    let last = values.last().copied().unwrap_or(0);
+    let (first, last) = (values.first().copied().unwrap_or(0), values.last().copied().unwrap_or(0));
+    let (min, max) =
+        values.iter().fold((first, first), |(min, max), &value| (value.min(min), value.max(max)));
+    let plain = |value: i64| value.wrapping_sub(min).cast_unsigned();
     let slope = (i128::from(last) - i128::from(first)) / (values.len().max(2) as i128 - 1);
     let slope = slope as i64;
-    // Differences must be clearly smaller to be worth the slower way back.
-    let plain_bits: u64 = plain.iter().map(|&number| bits(number)).sum();
     let step = |pair: &[i64; 2]| zigzag(pair[1].wrapping_sub(pair[0]).wrapping_sub(slope));
-    let step_bits: u64 = values.array_windows().map(|pair| bits(step(pair))).sum();
-    if step_bits + step_bits / 8 + values.len() as u64 / 4 < plain_bits {
-        let steps: Vec<u64> = values.array_windows().map(step).collect();
-        let width = width_of(&steps);
+    let tried = &values[..values.len().min(TRIED)];
+    let plain_bits: u64 = tried.iter().map(|&value| bits(plain(value))).sum();
+    let step_bits: u64 = tried.array_windows().map(|pair| bits(step(pair))).sum();
+    // Differences must be clearly smaller to be worth the slower way back.
+    if step_bits + step_bits / 8 + tried.len() as u64 / 4 < plain_bits {
+        let steps = values.array_windows().map(step);
+        let width = width_of(steps.clone().fold(0, |all, step| all | step));
         out.push(DIFFERENCES | width as u8);
         put_signed(out, slope);
         put_signed(out, first);
-        put_planes(&steps, width, out);
+        put_planes(width, &steps, out);
     } else {
-        let width = width_of(&plain);
+        let width = width_of(plain(max));
         out.push(width as u8);
         put_signed(out, min);
-        put_planes(&plain, width, out);
+        put_planes(width, &values.iter().map(|&value| plain(value)), out);
     }
 }
 

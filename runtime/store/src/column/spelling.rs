@@ -133,6 +133,27 @@ impl Format {
         (Writer::new(self).write(value_in_units) == value).then_some(value_in_units)
     }
 
+    /// False when no time in this format contains the text.
+    pub(super) fn may_contain(&self, needle: &[u8]) -> bool {
+        let fits = |start: usize| {
+            needle.iter().zip(start..).all(|(byte, at)| {
+                let letter = self.text[at];
+                let first = at == 0 || self.text[at - 1] != letter;
+                let highest = match letter {
+                    b'N' => return byte.is_ascii_alphabetic(),
+                    b'M' if first => b'1',
+                    b'Y' | b'h' if first => b'2',
+                    b'D' if first => b'3',
+                    b'm' | b's' if first => b'5',
+                    _ if FIELDS.contains(&letter) => b'9',
+                    _ => return letter == *byte,
+                };
+                (b'0'..=highest).contains(byte)
+            })
+        };
+        self.text.len().checked_sub(needle.len()).is_some_and(|last| (0..=last).any(fits))
+    }
+
     /// Every byte that values can have.
     pub(super) fn bytes(&self) -> ByteSet {
         let mut set = ByteSet::DIGITS;
@@ -190,9 +211,14 @@ const MAX_LENGTH: usize = 32;
 /// Writes times in one format; dates are written only when they change.
 #[derive(Debug)]
 pub(super) struct Writer {
+    /// The date, with the format's letters for the time of day.
     buffer: [u8; MAX_LENGTH],
+    /// What was written last.
+    last: [u8; MAX_LENGTH],
     length: usize,
     fields: [(u8, u8, u8); MAX_FIELDS],
+    /// How many of the fields belong to the date, and how many there are; those of the date come first.
+    dates: usize,
     count: usize,
     per_second: i64,
     day: Option<i64>,
@@ -203,54 +229,77 @@ impl Writer {
         let mut buffer = [0; MAX_LENGTH];
         buffer[..format.text.len()].copy_from_slice(format.text);
         let mut fields = [(0, 0, 0); MAX_FIELDS];
-        let mut count = 0;
+        let (mut dates, mut count) = (0, 0);
         for_each_field(format.text, |letter, start, end| {
             fields[count] = (letter, start as u8, end as u8);
             count += 1;
+            dates += usize::from(!matches!(letter, b'h' | b'm' | b's' | b'f'));
             true
         });
-        Self {
-            buffer,
-            length: format.text.len(),
-            fields,
-            count,
-            per_second: format.scale().per_second,
-            day: None,
-        }
+        let per_second = format.scale().per_second;
+        Self { buffer, last: buffer, length: format.text.len(), fields, dates, count, per_second, day: None }
     }
 
     /// The spelling of a value in units of the resolution.
     pub(super) fn write(&mut self, value: i64) -> &[u8] {
-        let seconds = value.div_euclid(self.per_second);
-        let fraction = value.rem_euclid(self.per_second).cast_unsigned();
-        let (days, of_day) = (seconds.div_euclid(DAY_S), seconds.rem_euclid(DAY_S).cast_unsigned());
-        let date = if self.day == Some(days) { None } else { Some(date_of(days)) };
-        self.day = Some(days);
-        for &(letter, start, end) in &self.fields[..self.count] {
-            let place = &mut self.buffer[usize::from(start)..usize::from(end)];
-            match (letter, date) {
-                (b'h', _) => put(of_day / 3600, place),
-                (b'm', _) => put(of_day / 60 % 60, place),
-                (b's', _) => put(of_day % 60, place),
-                (b'f', _) => put(fraction, place),
-                (_, None) => {}
-                (b'Y' | b'y', Some((year, ..))) => put(year.cast_unsigned(), place),
-                (b'M', Some((_, month, _))) => put(u64::from(month), place),
-                (b'N', Some((_, month, _))) => place.copy_from_slice(MONTHS[month as usize - 1]),
-                (_, Some((.., day))) => put(u64::from(day), place),
+        let mut place = [0; MAX_LENGTH];
+        let length = self.write_to(value, &mut place);
+        self.last = place;
+        &self.last[..length]
+    }
+
+    /// Writes it to the start of a place that has room for it, and returns its length.
+    #[inline]
+    pub(super) fn write_to(&mut self, value: i64, place: &mut [u8]) -> usize {
+        let (seconds, fraction) = match self.per_second {
+            1 => (value, 0),
+            1000 => (value.div_euclid(1000), value.rem_euclid(1000)),
+            per_second => (value.div_euclid(per_second), value.rem_euclid(per_second)),
+        };
+        let (days, of_day) = (seconds.div_euclid(DAY_S), seconds.rem_euclid(DAY_S) as u32);
+        if self.day != Some(days) {
+            self.day = Some(days);
+            self.write_date(days);
+        }
+        let place = &mut place[..self.length];
+        place.copy_from_slice(&self.buffer[..self.length]);
+        for &(letter, start, end) in &self.fields[self.dates..self.count] {
+            let field = &mut place[usize::from(start)..usize::from(end)];
+            match letter {
+                b'h' => put_two(of_day / 3600, field),
+                b'm' => put_two(of_day / 60 % 60, field),
+                b's' => put_two(of_day % 60, field),
+                _ => put(fraction.cast_unsigned(), field),
             }
         }
-        &self.buffer[..self.length]
+        self.length
+    }
+
+    #[cold]
+    fn write_date(&mut self, days: i64) {
+        let (year, month, day) = date_of(days);
+        for &(letter, start, end) in &self.fields[..self.dates] {
+            let place = &mut self.buffer[usize::from(start)..usize::from(end)];
+            match letter {
+                b'Y' | b'y' => put(year.cast_unsigned(), place),
+                b'M' => put(u64::from(month), place),
+                b'N' => place.copy_from_slice(MONTHS[month as usize - 1]),
+                _ => put(u64::from(day), place),
+            }
+        }
+    }
+}
+
+#[inline]
+fn put_two(number: u32, place: &mut [u8]) {
+    if let [tens, ones] = place {
+        (*tens, *ones) = (b'0' + (number / 10) as u8, b'0' + (number % 10) as u8);
     }
 }
 
 /// Fills a place with the last digits of a number.
 #[inline]
 fn put(number: u64, place: &mut [u8]) {
-    if let [tens, ones] = place {
-        (*tens, *ones) = (b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8);
-        return;
-    }
     let mut rest = number;
     for byte in place.iter_mut().rev() {
         *byte = b'0' + (rest % 10) as u8;

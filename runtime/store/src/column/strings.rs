@@ -68,3 +68,35 @@ pub(crate) fn rows_containing(text: &[u8], ends: &[u32], needle: &[u8]) -> Vec<u
     }
     rows
 }
+
+/// Appends values of bounded length to a text without an intermediate copy: each is written into room that was made
+/// before. (A copy out of a buffer just written in small steps would wait for them.)
+pub(super) struct Sheet<'a> {
+    out: &'a mut Vec<u8>,
+    at: usize,
+    /// Room made at once.
+    page: usize,
+}
+
+impl<'a> Sheet<'a> {
+    pub(super) fn new(out: &'a mut Vec<u8>, page: usize) -> Self {
+        let at = out.len();
+        Self { out, at, page }
+    }
+
+    /// `write` gets a place with `room` or more and returns how much it has used. Returns where the value ends.
+    #[inline]
+    pub(super) fn add(&mut self, room: usize, write: impl FnOnce(&mut [u8]) -> usize) -> usize {
+        if self.out.len() - self.at < room {
+            self.out.resize(self.at + room.max(self.page), 0);
+        }
+        self.at += write(&mut self.out[self.at..]);
+        self.at
+    }
+}
+
+impl Drop for Sheet<'_> {
+    fn drop(&mut self) {
+        self.out.truncate(self.at);
+    }
+}

@@ -3,7 +3,7 @@
 use super::choose::Input;
 use super::planes::{put_lengths, read_strings};
 use super::strings::{get, rows_containing};
-use super::{EncodedColumn, Facts, Head, Hits, Kind, Values, Variable, start_head};
+use super::{EncodedColumn, Facts, Head, Hits, Kind, Rows, Values, Variable, start_head};
 use crate::codec::{Malformed, Reader, put_varint};
 use crate::column::ByteSet;
 use crate::filter::Builder;
@@ -67,8 +67,8 @@ struct Text {
 }
 
 impl Values for Text {
-    fn push_value(&self, row: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(get(&self.text, &self.ends, row));
+    fn push_rows(&self, rows: Rows<'_>, out: &mut Vec<u8>, ends: &mut Vec<u32>) {
+        rows.copy(out, ends, |row| get(&self.text, &self.ends, row));
     }
 
     fn variable(&self) -> Variable<'_> {

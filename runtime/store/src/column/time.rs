@@ -3,7 +3,7 @@
 use super::choose::Input;
 use super::planes::{put_numbers, read_numbers};
 use super::spelling::{FORMATS, Format, Writer};
-use super::{ByteSet, EncodedColumn, Facts, Head, Hits, Kind, Values, Variable, find_rendered, start_head};
+use super::{EncodedColumn, Facts, Head, Hits, Kind, Rows, Values, Variable, find_rendered, start_head};
 use crate::codec::{Malformed, Reader};
 use crate::filter::{Builder, KEY_BYTES, for_each_word};
 
@@ -96,6 +96,10 @@ impl Head for TimeHead {
         Facts { kind: Kind::Time, min: None, max: None, bytes: format.bytes(), longest: format.text.len() }
     }
 
+    fn find(&self, needle: &[u8]) -> Option<Hits> {
+        (!FORMATS[self.0].may_contain(needle)).then_some(Hits::None)
+    }
+
     fn needs_times(&self) -> bool {
         true
     }
@@ -126,16 +130,9 @@ impl Head for TimeHead {
 struct Times(usize, Vec<i64>);
 
 impl Values for Times {
-    fn push_value(&self, row: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(Writer::new(&FORMATS[self.0]).write(self.1[row]));
-    }
-
-    fn push_rows(&self, rows: &mut dyn Iterator<Item = usize>, out: &mut Vec<u8>, ends: &mut Vec<u32>) {
+    fn push_rows(&self, rows: Rows<'_>, out: &mut Vec<u8>, ends: &mut Vec<u32>) {
         let mut writer = Writer::new(&FORMATS[self.0]);
-        for row in rows {
-            out.extend_from_slice(writer.write(self.1[row]));
-            ends.push(out.len() as u32);
-        }
+        rows.write(FORMATS[self.0].text.len(), out, ends, |row, place| writer.write_to(self.1[row], place));
     }
 
     fn variable(&self) -> Variable<'_> {
@@ -147,7 +144,6 @@ impl Values for Times {
     }
 
     fn find(&self, needle: &[u8], rows: usize) -> Hits {
-        let bytes: ByteSet = FORMATS[self.0].bytes();
-        if bytes.has_all(needle) { find_rendered(self, needle, rows) } else { Hits::None }
+        if FORMATS[self.0].may_contain(needle) { find_rendered(self, needle, rows) } else { Hits::None }
     }
 }

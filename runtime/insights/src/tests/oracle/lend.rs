@@ -28,6 +28,8 @@ struct Made {
     templates: Vec<Template>,
     of_rows: Option<Vec<u16>>,
     columns: Vec<Held>,
+    /// Some values are given as texts.
+    texts: bool,
 }
 
 struct Held {
@@ -191,7 +193,8 @@ impl Lent {
 
 impl Made {
     fn new(events: &[MemoryEvent], random: &mut Random) -> Made {
-        let mut made = Made { templates: Vec::new(), of_rows: None, columns: Vec::new() };
+        let texts = random.below(2) == 0;
+        let mut made = Made { templates: Vec::new(), of_rows: None, columns: Vec::new(), texts };
         // Columns of text templates may be shared by slot.
         let (shared, whole) = (random.below(2) == 0, random.below(6));
         let mut known: HashMap<(Vec<String>, bool), u16> = HashMap::new();
@@ -392,6 +395,16 @@ impl Templates for Made {
 
     fn variable(&self, column: u32) -> Variable<'_> {
         self.columns[column as usize].shape.variable()
+    }
+
+    fn some_texts(&self, column: u32, indexes: &[u32], into: &mut Texts) -> bool {
+        let variable = self.variable(column);
+        for index in indexes.iter().filter(|_| self.texts) {
+            let mut text = String::new();
+            variable.write(*index as usize, &mut text);
+            into.push(&text);
+        }
+        self.texts
     }
 }
 

@@ -14,7 +14,7 @@ fn bench_with(limits: Limits) -> Bench {
     Bench { disk, manifest, store }
 }
 
-/// The sealer merges by itself as well; what a test asks for is done when this returns.
+/// The sealer merges by itself as well; all is done when this returns.
 fn merge(store: &Store) {
     store.compact().unwrap();
 }
