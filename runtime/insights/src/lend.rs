@@ -192,42 +192,60 @@ impl Codes<'_> {
 impl Variable<'_> {
     /// Writes one value as it stands in the message.
     pub fn write(&self, index: usize, out: &mut String) {
-        use std::fmt::Write as _;
-        // Writing to a String cannot fail.
-        let _ = match self {
-            Variable::Constant(text) => out.write_str(text),
-            Variable::Dictionary { codes, values } => out.write_str(values[codes.get(index)]),
-            Variable::Ints(values) => write!(out, "{}", values[index]),
+        match self {
+            Variable::Constant(text) => out.push_str(text),
+            Variable::Dictionary { codes, values } => out.push_str(values[codes.get(index)]),
+            Variable::Ints(values) => write_int(values[index], 1, out),
             Variable::Decimals { mantissas, scale, fraction } => {
                 write_decimal(mantissas[index], *scale, *fraction, out);
-                Ok(())
             }
             Variable::Numbered { prefix, suffix, width, values } => {
-                write!(out, "{prefix}{:0width$}{suffix}", values[index], width = usize::from(*width))
+                out.push_str(prefix);
+                write_int(values[index], usize::from(*width), out);
+                out.push_str(suffix);
             }
-            Variable::Texts { text, ends } => out.write_str(&text[Texts::span(ends, index)]),
-        };
+            Variable::Texts { text, ends } => out.push_str(&text[Texts::span(ends, index)]),
+        }
     }
+}
+
+fn write_int(number: i64, width: usize, out: &mut String) {
+    if number < 0 {
+        out.push('-');
+    }
+    write_digits(number.unsigned_abs(), width, out);
+}
+
+/// At least `width` digits.
+fn write_digits(mut number: u64, width: usize, out: &mut String) {
+    // Digits of the greatest u64.
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    while number > 0 || at == digits.len() {
+        at -= 1;
+        // A digit.
+        digits[at] = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+    }
+    let count = digits.len() - at;
+    out.extend(std::iter::repeat_n('0', width.saturating_sub(count)));
+    out.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
 /// Writes `mantissa / 10^scale`.
 pub(crate) fn write_decimal(mantissa: i64, scale: u8, fraction: Fraction, out: &mut String) {
-    use std::fmt::Write as _;
     if mantissa < 0 {
         out.push('-');
     }
     let scale = usize::from(scale.max(1));
-    let digits = format!("{:0width$}", mantissa.unsigned_abs(), width = scale + 1);
-    let (whole, rest) = digits.split_at(digits.len() - scale);
-    let rest = match fraction {
-        Fraction::Fixed => rest,
-        Fraction::Trimmed => match rest.trim_end_matches('0') {
-            "" => "0",
-            rest => rest,
-        },
-    };
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{whole}.{rest}");
+    write_digits(mantissa.unsigned_abs(), scale + 1, out);
+    if fraction == Fraction::Trimmed {
+        let zeros = out.bytes().rev().take(scale - 1).take_while(|b| *b == b'0').count();
+        out.truncate(out.len() - zeros);
+        out.insert(out.len() - (scale - zeros), '.');
+    } else {
+        out.insert(out.len() - scale, '.');
+    }
 }
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ impl<'b> Gather<'b, '_> {
     }
 
     /// The values of one column in some of the batch's rows; null in rows that lack it.
-    fn values(&self, column: u32, form: Form, members: Option<&[u32]>) -> Vector<'b> {
+    pub(super) fn values(&self, column: u32, form: Form, members: Option<&[u32]>) -> Vector<'b> {
         let Some(indexes) = self.indexes(column, members) else {
             return shape(self.templates.variable(column), form, None);
         };

@@ -16,6 +16,8 @@ pub(crate) struct Matcher {
     search: Search,
     required: Option<String>,
     any_of: Option<Vec<String>>,
+    /// The bytes that a match may hold, as bits; None if what stands around it matters too.
+    alphabet: Option<[u64; 4]>,
     /// A text matches if, and only if, it contains one of `any_of`.
     literal: bool,
 }
@@ -34,6 +36,7 @@ impl Matcher {
             search: search(text),
             required: Some(text.to_owned()).filter(|text| !text.is_empty()),
             any_of: Some(vec![text.to_owned()]),
+            alphabet: None,
             literal: true,
         };
         let source = match pattern {
@@ -47,6 +50,10 @@ impl Matcher {
         }
         let any_of = hir.as_ref().map(required_literals);
         let required = hir.as_ref().and_then(required_literal).filter(|text| !text.is_empty());
+        let alphabet = hir.as_ref().and_then(|hir| {
+            let mut bytes = [0; 4];
+            alphabet(hir, &mut bytes).then_some(bytes)
+        });
         let exact = any_of.as_ref().is_some_and(|found| found.exact.is_some());
         let any_of = any_of.and_then(|found| found.exact.or(found.required));
         let any_of = any_of.filter(|list| list.iter().all(|text| !text.is_empty()));
@@ -55,6 +62,7 @@ impl Matcher {
             search: Search::Regex(Box::new(regex)),
             required,
             literal: exact && any_of.is_some(),
+            alphabet,
             any_of,
         })
     }
@@ -83,6 +91,11 @@ impl Matcher {
     /// Texts of which every match contains one.
     pub(crate) fn any_of(&self) -> Option<&[String]> {
         self.any_of.as_deref()
+    }
+
+    /// The bytes that a match may hold, for an expression that looks at nothing around it.
+    pub(crate) fn alphabet(&self) -> Option<[u64; 4]> {
+        self.alphabet
     }
 
     /// Whether containing one of [`Matcher::any_of`] is all it takes.
@@ -132,6 +145,38 @@ fn required_literal(hir: &Hir) -> Option<String> {
         | HirKind::Look(_)
         | HirKind::Repetition(_)
         | HirKind::Alternation(_) => None,
+    }
+}
+
+/// Adds the bytes of all that the expression matches; false if it looks at what stands around.
+fn alphabet(hir: &Hir, bytes: &mut [u64; 4]) -> bool {
+    let mut add = |byte: u8| bytes[usize::from(byte / 64)] |= 1 << (byte % 64);
+    match hir.kind() {
+        HirKind::Empty => true,
+        HirKind::Look(_) => false,
+        HirKind::Literal(literal) => {
+            literal.0.iter().for_each(|byte| add(*byte));
+            true
+        }
+        HirKind::Class(Class::Unicode(class)) => {
+            for range in class.iter() {
+                let (start, end) = (u32::from(range.start()), u32::from(range.end()));
+                (start..=end.min(0x7f)).filter_map(|c| u8::try_from(c).ok()).for_each(&mut add);
+                if end > 0x7f {
+                    (0x80..=0xff).for_each(&mut add);
+                }
+            }
+            true
+        }
+        HirKind::Class(Class::Bytes(class)) => {
+            class.iter().for_each(|range| (range.start()..=range.end()).for_each(&mut add));
+            true
+        }
+        HirKind::Repetition(repetition) => alphabet(&repetition.sub, bytes),
+        HirKind::Capture(capture) => alphabet(&capture.sub, bytes),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().all(|part| alphabet(part, bytes))
+        }
     }
 }
 

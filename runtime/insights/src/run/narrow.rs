@@ -15,7 +15,7 @@ use crate::lend::Texts;
 /// Fewer rows than one in this many of a block are read rather than searched for.
 const FEW: usize = 16;
 
-impl Batch<'_> {
+impl<'b> Batch<'b> {
     /// The rows for which the expression is true.
     pub(crate) fn verdict(&mut self, stage: &Stage, node: &Node) -> Result<Mask, Error> {
         let len = self.len();
@@ -111,7 +111,7 @@ impl Batch<'_> {
 
     /// The rows whose message matches, found by the texts that a match contains; messages are read of
     /// those rows only. None: the block cannot be searched, or reading its few rows is less work.
-    fn search(&self, block: &dyn Block, matcher: &Matcher) -> Option<Mask> {
+    fn search(&self, block: &'b dyn Block, matcher: &Matcher) -> Option<Mask> {
         let texts = matcher.any_of()?;
         if texts.iter().any(String::is_empty) {
             return None;
@@ -142,6 +142,10 @@ impl Batch<'_> {
             Mask::Rows(rows) => rows,
             _ => (0..self.len()).filter_map(super::batch::index).collect(),
         };
+        let by_parts = block.templates().map(|templates| self.gather(block, templates));
+        if let Some(found) = by_parts.and_then(|gather| gather.matching(matcher, &candidates)) {
+            return Some(Mask::listed(found, self.len()));
+        }
         let mut messages = Texts::default();
         block.messages(&self.rows.pick(&candidates), &mut messages);
         let matching = candidates.into_iter().enumerate();

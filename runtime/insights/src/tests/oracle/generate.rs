@@ -243,6 +243,12 @@ const REGEXES: &[&str] = &[
     r"upstream (timed out|reset) after \d{3,}ms",
     r"upstream (timed out|reset) after \d+ms",
     "timeout|reset|curl",
+    "level=(INFO|ERROR) user=u-[0-9]",
+    r#""n": ?\d+,"lat""#,
+    "(GET|POST) /[a-z]+",
+    "host-[0-5]",
+    "u-0*[1-4]",
+    "1[.](1|6)",
     "[Ee]rror",
     "(?i)error",
     "^GET|POST",
@@ -304,7 +310,7 @@ fn pattern(story: &Story, random: &mut Random) -> String {
     match random.below(4) {
         0 => QuotedText(&piece(story, random)).to_string(),
         1 => format!("/{}/", regex::escape(&piece(story, random)).replace('/', "\\/")),
-        _ => format!("/{}/", random.of(REGEXES)),
+        _ => format!("/{}/", random.of(REGEXES).replace('/', "\\/")),
     }
 }
 
