@@ -13,6 +13,9 @@ mod column;
 #[path = "../src/filter/mod.rs"]
 mod filter;
 
+#[path = "../src/frame.rs"]
+mod frame;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::hint::black_box;

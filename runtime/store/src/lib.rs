@@ -26,6 +26,7 @@ mod events;
 pub mod faulty;
 mod filter;
 mod follow;
+mod frame;
 mod id;
 mod intake;
 mod keys;

@@ -20,8 +20,47 @@ const POWERS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_0
 /// The table of skeletons: at most 255 of them in 1024 places.
 const PLACES: usize = 1024;
 
-/// The numbers of one place of a skeleton and how many digits each had, in the order of the rows.
-pub(super) type Slot = (Vec<i64>, Vec<u8>);
+/// Set in the width of a number that has leading zeros.
+const LEADING: u8 = 0x80;
+
+/// What was at one place of a skeleton, in the order of the rows.
+#[derive(Default)]
+pub(super) struct Slot {
+    pub(super) numbers: Vec<i64>,
+    /// How many digits each had, with `LEADING`; empty if no number of the column has leading zeros.
+    widths: Vec<u8>,
+}
+
+/// How the numbers of a slot are printed.
+pub(super) enum Print {
+    Shortest,
+    /// With leading zeros to so many digits.
+    Fixed(u8),
+    /// Each with so many digits.
+    Own(Vec<u8>),
+}
+
+impl Slot {
+    fn with_capacity(rows: usize, leading: bool) -> Self {
+        Self { numbers: Vec::with_capacity(rows), widths: Vec::with_capacity(if leading { rows } else { 0 }) }
+    }
+
+    pub(super) fn print(&self) -> Print {
+        if self.widths.iter().fold(0, |all, width| all | width) & LEADING == 0 {
+            return Print::Shortest;
+        }
+        let widths: Vec<u8> = self.widths.iter().map(|width| width & !LEADING).collect();
+        let first = widths[0];
+        if widths.iter().all(|&width| width == first) { Print::Fixed(first) } else { Print::Own(widths) }
+    }
+
+    /// Digits of the longest number.
+    pub(super) fn longest(&self) -> usize {
+        let widths = self.widths.iter().fold(0, |most, width| most.max(width & !LEADING));
+        let greatest = self.numbers.iter().fold(0, |most, &number| number.max(most));
+        digits::count(greatest.cast_unsigned()).max(usize::from(widths))
+    }
+}
 
 /// Values taken apart.
 pub(super) struct Apart {
@@ -33,9 +72,11 @@ pub(super) struct Apart {
     counts: Vec<u32>,
     /// Rows of each skeleton.
     rows: Vec<u32>,
-    /// All numbers of all rows, and how many digits each had.
+    /// All numbers of all rows, and how many digits each had, with `LEADING`.
     numbers: Vec<i64>,
     widths: Vec<u8>,
+    /// Whether any number has leading zeros.
+    leading: bool,
     scratch: [u8; MAX_VALUE + 8],
 }
 
@@ -49,6 +90,7 @@ impl Default for Apart {
             rows: Vec::new(),
             numbers: Vec::new(),
             widths: Vec::new(),
+            leading: false,
             scratch: [0; MAX_VALUE + 8],
         }
     }
@@ -104,7 +146,9 @@ impl Apart {
             (number, width) = longer(text, at, number);
         }
         self.numbers.push(number.cast_signed());
-        self.widths.push(width as u8);
+        let leading = bytes as u8 == b'0' && width > 1;
+        self.leading |= leading;
+        self.widths.push(width as u8 | if leading { LEADING } else { 0 });
         width
     }
 
@@ -133,17 +177,22 @@ impl Apart {
     }
 
     /// For each skeleton, for each of its numbers, what it is in its rows.
-    pub(super) fn slots(&self) -> Vec<Vec<Slot>> {
+    pub(super) fn slots(&mut self) -> Vec<Vec<Slot>> {
+        if let [1] = self.counts[..] {
+            let widths = if self.leading { std::mem::take(&mut self.widths) } else { Vec::new() };
+            return vec![vec![Slot { numbers: std::mem::take(&mut self.numbers), widths }]];
+        }
         let empty = |(&count, &rows): (&u32, &u32)| {
-            let slot = || (Vec::with_capacity(rows as usize), Vec::with_capacity(rows as usize));
-            (0..count).map(|_| slot()).collect::<Vec<_>>()
+            (0..count).map(|_| Slot::with_capacity(rows as usize, self.leading)).collect::<Vec<_>>()
         };
         let mut all: Vec<Vec<Slot>> = self.counts.iter().zip(&self.rows).map(empty).collect();
         let mut at = 0;
         for &code in &self.codes {
-            for (numbers, widths) in &mut all[usize::from(code)] {
-                numbers.push(self.numbers[at]);
-                widths.push(self.widths[at]);
+            for slot in &mut all[usize::from(code)] {
+                slot.numbers.push(self.numbers[at]);
+                if self.leading {
+                    slot.widths.push(self.widths[at]);
+                }
                 at += 1;
             }
         }

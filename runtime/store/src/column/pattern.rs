@@ -1,7 +1,7 @@
 //! Owns the kind Pattern: values that differ in their digits, while their other bytes come from a short list.
 //! Refuses to know other kinds.
 
-use super::apart::{Apart, MAX_NUMBERS, NUMBER, Slot as Taken};
+use super::apart::{Apart, MAX_NUMBERS, NUMBER, Print, Slot as Taken};
 use super::choose::Input;
 use super::planes::{put_numbers, put_plane, put_strings, read_numbers, read_plane, read_strings};
 use super::strings::{Strings, rows_containing};
@@ -27,19 +27,6 @@ const SHORTEST: u8 = 0;
 const OWN_WIDTHS: u8 = 255;
 /// Rows looked at before all are taken apart.
 const TRIED: usize = 64;
-
-/// How the numbers at one place are printed.
-fn style_of(numbers: &[i64], widths: &[u8]) -> u8 {
-    let shortest =
-        |(&number, &width): (&i64, &u8)| usize::from(width) == digits::count(number.cast_unsigned());
-    if numbers.iter().zip(widths).all(shortest) {
-        return SHORTEST;
-    }
-    match widths {
-        [first, rest @ ..] if rest.iter().all(|width| width == first) => *first,
-        _ => OWN_WIDTHS,
-    }
-}
 
 fn try_sample(input: &Input<'_>) -> bool {
     let step = input.sample.rows.len().div_ceil(TRIED).max(1);
@@ -87,11 +74,15 @@ pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedC
         put_strings((0..apart.skeletons.len()).map(|index| apart.skeletons.get(index)), &mut body);
     }
     put_plane(&apart.codes, &mut body);
-    for (numbers, widths) in slots.iter().flatten() {
-        let style = style_of(numbers, widths);
-        body.push(style);
-        put_numbers(numbers, &mut body);
-        if style == OWN_WIDTHS {
+    for slot in slots.iter().flatten() {
+        let print = slot.print();
+        body.push(match print {
+            Print::Shortest => SHORTEST,
+            Print::Fixed(width) => width,
+            Print::Own(_) => OWN_WIDTHS,
+        });
+        put_numbers(&slot.numbers, &mut body);
+        if let Print::Own(widths) = print {
             let widths: Vec<i64> = widths.iter().map(|&width| i64::from(width)).collect();
             put_numbers(&widths, &mut body);
         }
@@ -105,8 +96,7 @@ fn feed(values: &Strings, apart: &Apart, slots: &[Vec<Taken>], filter: &mut Buil
     for (code, slots) in slots.iter().enumerate() {
         let skeleton = apart.skeletons.get(code);
         filter.add_skeleton(skeleton);
-        let mut widths =
-            slots.iter().map(|(_, widths)| usize::from(widths.iter().copied().max().unwrap_or(0)));
+        let mut widths = slots.iter().map(Taken::longest);
         filter::for_each_word(skeleton, |start, end, _| {
             let word = skeleton[start..end].iter();
             let longest = word.map(|&byte| if byte == NUMBER { widths.next().unwrap_or(0) } else { 1 });

@@ -1,10 +1,9 @@
 //! Owns the storage of byte planes, whole numbers and texts inside the bodies of columns, each as small as it gets.
 //! Refuses to know what they are the values of.
 
-use std::cell::RefCell;
-
 use super::rans;
 use crate::codec::{Malformed, Reader, put_varint};
+use crate::frame;
 
 // Layout of a plane (bytes whose number the reader knows): u8 form, then
 //   form 0: one byte, the value of all (nothing of an empty plane);
@@ -26,7 +25,6 @@ const CODED: u8 = 2;
 const DIFFERENCES: u8 = 0x10;
 /// Planes with fewer bytes are not worth a table of frequencies.
 const MIN_CODED: usize = 48;
-const LEVEL: i32 = 1;
 /// Texts with fewer bytes are not worth a frame.
 const MIN_PACKED: usize = 64;
 /// No text of a column is longer.
@@ -166,23 +164,8 @@ pub(super) fn read_numbers(reader: &mut Reader<'_>, count: usize) -> Result<Vec<
     Ok(values)
 }
 
-thread_local! {
-    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
-    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
-}
-
-/// A frame, when that is shorter.
-fn packed(text: &[u8]) -> Option<Vec<u8>> {
-    COMPRESSOR.with_borrow_mut(|slot| {
-        if slot.is_none() {
-            *slot = zstd::bulk::Compressor::new(LEVEL).ok();
-        }
-        slot.as_mut()?.compress(text).ok().filter(|packed| packed.len() < text.len())
-    })
-}
-
 pub(super) fn put_text(text: &[u8], out: &mut Vec<u8>) {
-    let packed = if text.len() < MIN_PACKED { None } else { packed(text) };
+    let packed = if text.len() < MIN_PACKED { None } else { frame::pack(text) };
     let stored = packed.as_deref().unwrap_or(text);
     put_varint(out, text.len() as u64);
     put_varint(out, stored.len() as u64);
@@ -198,17 +181,7 @@ pub(super) fn read_text(reader: &mut Reader<'_>) -> Result<Vec<u8>, Malformed> {
     if stored.len() as u64 == length {
         return Ok(stored.to_vec());
     }
-    // What the frame itself says bounds what is allocated, before it is believed.
-    if !matches!(zstd::zstd_safe::get_frame_content_size(stored), Ok(Some(size)) if size == length) {
-        return Err(Malformed("text of another length"));
-    }
-    let text = DECOMPRESSOR.with_borrow_mut(|slot| {
-        if slot.is_none() {
-            *slot = zstd::bulk::Decompressor::new().ok();
-        }
-        slot.as_mut()?.decompress(stored, length as usize).ok()
-    });
-    text.filter(|text| text.len() as u64 == length).ok_or(Malformed("text does not unpack"))
+    frame::unpack(stored, length as usize)
 }
 
 /// The lengths of values, and all values one behind the other.

@@ -130,7 +130,7 @@ impl Format {
         let scale = self.scale();
         let days = if scale.cycle.is_none() { days_of(year, month, day) } else { 0 };
         let value_in_units = (days * DAY_S + seconds).checked_mul(scale.per_second)?.checked_add(fraction)?;
-        (Writer::new(self).write(value_in_units) == value).then_some(value_in_units)
+        Writer::new(self).is(value_in_units, value).then_some(value_in_units)
     }
 
     /// False when no time in this format contains the text.
@@ -213,8 +213,6 @@ const MAX_LENGTH: usize = 32;
 pub(super) struct Writer {
     /// The date, with the format's letters for the time of day.
     buffer: [u8; MAX_LENGTH],
-    /// What was written last.
-    last: [u8; MAX_LENGTH],
     length: usize,
     fields: [(u8, u8, u8); MAX_FIELDS],
     /// How many of the fields belong to the date, and how many there are; those of the date come first.
@@ -237,18 +235,18 @@ impl Writer {
             true
         });
         let per_second = format.scale().per_second;
-        Self { buffer, last: buffer, length: format.text.len(), fields, dates, count, per_second, day: None }
+        Self { buffer, length: format.text.len(), fields, dates, count, per_second, day: None }
     }
 
-    /// The spelling of a value in units of the resolution.
-    pub(super) fn write(&mut self, value: i64) -> &[u8] {
+    /// True when the text is the spelling of the value.
+    #[inline]
+    pub(super) fn is(&mut self, value: i64, text: &[u8]) -> bool {
         let mut place = [0; MAX_LENGTH];
         let length = self.write_to(value, &mut place);
-        self.last = place;
-        &self.last[..length]
+        text == &place[..length]
     }
 
-    /// Writes it to the start of a place that has room for it, and returns its length.
+    /// Writes a value in units of the resolution to the start of a place that has room, and returns its length.
     #[inline]
     pub(super) fn write_to(&mut self, value: i64, place: &mut [u8]) -> usize {
         let (seconds, fraction) = match self.per_second {

@@ -196,7 +196,9 @@ const CASES: &[Case] = &[
 fn spelled(format: &[u8], row: u64, difference: i64) -> String {
     let format = spelling::FORMATS.iter().find(|known| known.text == format).unwrap();
     let value = format.scale().moved(times(row as usize + 1)[row as usize], difference);
-    String::from_utf8(spelling::Writer::new(format).write(value).to_vec()).unwrap()
+    let mut place = [0; 64];
+    let length = spelling::Writer::new(format).write_to(value, &mut place);
+    String::from_utf8(place[..length].to_vec()).unwrap()
 }
 
 #[test]

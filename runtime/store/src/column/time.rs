@@ -38,10 +38,10 @@ pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedC
     let mut differences = Vec::with_capacity(input.values.len());
     let mut last = 0;
     for (value, &time) in input.values.iter().zip(input.times) {
-        if writer.write(scale.moved(time, last)) != value {
+        if !writer.is(scale.moved(time, last), value) {
             let parsed = format.parse(value)?;
             last = scale.difference(parsed, time);
-            if writer.write(scale.moved(time, last)) != value {
+            if !writer.is(scale.moved(time, last), value) {
                 return None;
             }
         }

@@ -16,6 +16,7 @@ mod vocabulary;
 mod words;
 
 use crate::codec::{Malformed, Reader, put_varint};
+use crate::frame;
 use vocabulary::{Vocabulary, Words};
 use words::DIGIT;
 
@@ -31,7 +32,6 @@ pub(crate) use words::{KEY_BYTES, for_each_word, hash};
 
 const PLAIN_GIVEN_UP: u8 = 1;
 const NUMBERED_GIVEN_UP: u8 = 2;
-const LEVEL: i32 = 1;
 
 /// Collects the words of a block.
 #[derive(Debug, Default)]
@@ -111,7 +111,7 @@ impl Builder {
                 &[]
             });
             put_varint(&mut out, text.len() as u64);
-            let packed = zstd::bulk::compress(text, LEVEL).ok().filter(|packed| packed.len() < text.len());
+            let packed = frame::pack(text);
             let stored = packed.as_deref().unwrap_or(text);
             put_varint(&mut out, stored.len() as u64);
             out.extend_from_slice(stored);
@@ -205,11 +205,7 @@ fn read_vocabulary(reader: &mut Reader<'_>, given_up: bool) -> Result<Option<Voc
     if stored.len() as u64 == length {
         return Ok(Some(Vocabulary::new(stored)));
     }
-    let words = zstd::bulk::decompress(stored, length as usize)
-        .map_err(|_| Malformed("vocabulary does not unpack"))?;
-    if words.len() as u64 != length {
-        return Err(Malformed("vocabulary of another length"));
-    }
+    let words = frame::unpack(stored, length as usize)?;
     Ok(Some(Vocabulary::new(&words)))
 }
 
