@@ -14,7 +14,6 @@ mod block;
 mod cache;
 mod cipher;
 mod codec;
-#[allow(dead_code)] // until messages are stored in columns
 mod column;
 mod column_block;
 mod compact;

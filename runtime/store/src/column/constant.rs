@@ -21,7 +21,7 @@ pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedC
     let mut head = start_head(Kind::Constant, values.len());
     put_varint(&mut head, first.len() as u64);
     head.extend_from_slice(first);
-    Some(EncodedColumn { head, body: Vec::new(), compress: false })
+    Some(EncodedColumn { head, body: Vec::new() })
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, _rows: usize) -> Result<Box<dyn Head>, Malformed> {

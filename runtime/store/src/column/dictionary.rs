@@ -119,7 +119,7 @@ pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedC
         let upper: Vec<u8> = codes.iter().map(|&code| (code >> 8) as u8).collect();
         put_plane(&upper, &mut body);
     }
-    Some(EncodedColumn { head, body, compress: false })
+    Some(EncodedColumn { head, body })
 }
 
 fn read_inline(reader: &mut Reader<'_>, count: usize) -> Result<Arc<[Box<[u8]>]>, Malformed> {

@@ -190,12 +190,12 @@ pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedC
     head.extend(template.fixed.iter().map(|&at| template.bytes[usize::from(at)]));
     if !compressible(input, &packed) {
         head.push(PLAIN);
-        return Some(EncodedColumn { head, body: packed, compress: false });
+        return Some(EncodedColumn { head, body: packed });
     }
     head.push(PACKED);
     let mut body = Vec::new();
     put_text(&packed, &mut body);
-    Some(EncodedColumn { head, body, compress: false })
+    Some(EncodedColumn { head, body })
 }
 
 /// True when values repeat or some bytes are far more frequent than others.

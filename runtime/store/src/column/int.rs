@@ -82,7 +82,7 @@ fn encode_as(stored: u8, input: &Input<'_>, filter: &mut Builder) -> Option<Enco
     head.push(stored);
     let mut body = Vec::new();
     put_numbers(&numbers, &mut body);
-    Some(EncodedColumn { head, body, compress: false })
+    Some(EncodedColumn { head, body })
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, _rows: usize) -> Result<Box<dyn Head>, Malformed> {

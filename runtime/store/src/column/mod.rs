@@ -28,7 +28,6 @@ use std::fmt::Debug;
 use crate::codec::{Malformed, Reader, put_varint};
 use strings::Sheet;
 
-#[allow(unused_imports)] // until messages are stored in columns
 pub(crate) use choose::encode;
 pub use facts::{ByteSet, Facts};
 pub(crate) use strings::{Strings, rows_containing};
@@ -64,10 +63,8 @@ pub enum Kind {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct EncodedColumn {
     pub(crate) head: Vec<u8>,
-    /// Empty when the head says it all.
+    /// Empty when the head says it all. Already as small as it gets: not to be compressed again.
     pub(crate) body: Vec<u8>,
-    /// Whether it is worth while to compress the body.
-    pub(crate) compress: bool,
 }
 
 /// Rows of a column whose values contain a needle.

@@ -87,7 +87,7 @@ pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedC
             put_numbers(&widths, &mut body);
         }
     }
-    Some(EncodedColumn { head, body, compress: false })
+    Some(EncodedColumn { head, body })
 }
 
 /// The words of the skeletons, and the numbers that are long enough to be keys.

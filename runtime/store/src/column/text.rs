@@ -25,7 +25,7 @@ pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedC
     put_lengths(&lengths, &values.text, &mut body);
     ByteSet::of(&values.text).write(&mut head);
     put_varint(&mut head, longest as u64);
-    Some(EncodedColumn { head, body, compress: false })
+    Some(EncodedColumn { head, body })
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, _rows: usize) -> Result<Box<dyn Head>, Malformed> {

@@ -54,7 +54,7 @@ pub(super) fn encode(input: &Input<'_>, filter: &mut Builder) -> Option<EncodedC
     if differences.iter().any(|&difference| difference != 0) {
         put_numbers(&differences, &mut body);
     }
-    Some(EncodedColumn { head, body, compress: false })
+    Some(EncodedColumn { head, body })
 }
 
 /// All values have the same words but for their digits and the names of months.

@@ -47,8 +47,7 @@ impl Composer {
         let users = users(&plan);
         for users in &users {
             self.gather(rows, &plan, users, &by_template);
-            let EncodedColumn { head: column, body, compress } =
-                column::encode(&self.values, &self.times, &mut filter);
+            let EncodedColumn { head: column, body } = column::encode(&self.values, &self.times, &mut filter);
             match body.len() {
                 0 => head.column(&column, head::Place::Nowhere),
                 small if small < SMALL_BYTES => {
@@ -57,7 +56,7 @@ impl Composer {
                 }
                 _ => {
                     head.column(&column, head::Place::Own);
-                    chunks.push((body, compress));
+                    chunks.push((body, false));
                 }
             }
         }
