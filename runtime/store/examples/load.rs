@@ -1,5 +1,5 @@
 //! Owns a measurement of the store on given lines, by itself: CPU, disk, memory, blocks, filters, deletion.
-//! `cargo run -p store --example load -- FILE` with one JSON object per line (timestamp, group, stream,
+//! `cargo run -p store --example load -- FILE...` with one JSON object per line (timestamp, group, stream,
 //! message), or `-- groups N ROUNDS` for N groups of 100 events each.
 
 use std::collections::HashMap;
@@ -75,19 +75,19 @@ impl Loader {
     }
 }
 
-fn load_file(loader: &mut Loader, path: &str) -> Outcome<u64> {
+fn load_file(loader: &mut Loader, path: &str, known: u64) -> Outcome<u64> {
     let mut ids: HashMap<String, u64> = HashMap::new();
     let file = std::io::BufReader::new(std::fs::File::open(path)?);
     for line in file.lines() {
         let line: Line = serde_json::from_str(&line?)?;
-        let next = ids.len() as u64 + 1;
+        let next = known + ids.len() as u64 + 1;
         let group = *ids.entry(line.group.clone()).or_insert(next);
-        let next = ids.len() as u64 + 1;
+        let next = known + ids.len() as u64 + 1;
         let stream = *ids.entry(format!("{}/{}", line.group, line.stream)).or_insert(next);
         loader.add(group, stream, line.timestamp, &line.message)?;
     }
     loader.flush()?;
-    Ok(ids.len() as u64 + 1)
+    Ok(known + ids.len() as u64 + 1)
 }
 
 fn load_groups(loader: &mut Loader, groups: u64, rounds: u64) -> Outcome<u64> {
@@ -131,8 +131,8 @@ fn main() -> Outcome<()> {
         [word, count, rounds] if word == "groups" => {
             load_groups(&mut loader, count.parse()?, rounds.parse()?)?
         }
-        [path] => load_file(&mut loader, path)?,
-        _ => return Err("a file, or `groups N ROUNDS`".into()),
+        [] => return Err("files, or `groups N ROUNDS`".into()),
+        paths => paths.iter().try_fold(0, |groups: u64, path| load_file(&mut loader, path, groups))?,
     };
     loader.store.seal_now()?;
     println!(
@@ -173,7 +173,10 @@ fn main() -> Outcome<()> {
             }
         }
         let each = (cpu_seconds() - before) / f64::from(1 + round * 20) * 1e3;
-        println!("filters of {blocks} blocks, round {round}: {each:.2} CPU ms, {held} may hold it");
+        let cached = store.counters().cache_bytes;
+        println!(
+            "filters of {blocks} blocks, round {round}: {each:.2} CPU ms, {held} may hold it, {cached} bytes cached"
+        );
     }
     let before = cpu_seconds();
     let mut found = 0;

@@ -64,7 +64,7 @@ fn many() -> [Batch; 2] {
             mixed % 100,
             1 + mixed % 2,
             mixed % 10_000,
-            mixed % 5 > 0,
+            !mixed.is_multiple_of(5),
             mixed % 17,
         )
     };
