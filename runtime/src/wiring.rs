@@ -95,6 +95,13 @@ fn open(config: &Config, clock: &Clock, folder: &Paths, limits: store::Limits) -
     for damage in &store.report().damaged_intake {
         tracing::error!(damage, "the intake log is damaged; acknowledged events may be missing");
     }
+    for (segment, damage) in &store.report().damaged_segments {
+        tracing::error!(
+            segment = segment.0,
+            damage,
+            "a segment is damaged; its events are missing, its file is kept"
+        );
+    }
     Ok(Opened { meta, keyring, store: Arc::new(store) })
 }
 

@@ -52,6 +52,8 @@ pub(crate) struct Segment {
     backing: Backing,
     /// Set when the manifest has forgotten the segment: the last reader removes the file.
     doomed: AtomicBool,
+    /// Damage was met and logged; once for each segment is enough.
+    told: AtomicBool,
 }
 
 /// Why a segment cannot be opened.
@@ -67,7 +69,8 @@ pub(crate) enum SegmentError {
 impl Segment {
     pub(crate) fn new(record: SegmentRecord, entries: Vec<Entry>, backing: &Backing) -> Self {
         let name = layout::file_name(record.id);
-        Self { record, entries, name, backing: backing.clone(), doomed: AtomicBool::new(false) }
+        let (doomed, told) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { record, entries, name, backing: backing.clone(), doomed, told }
     }
 
     /// Reads the directory of a segment.
@@ -154,6 +157,9 @@ impl Segment {
     /// Names damage that was found in a block, and counts it.
     pub(crate) fn corrupt(&self, malformed: Malformed) -> ReadError {
         self.backing.damaged_reads.fetch_add(1, Ordering::Relaxed);
+        if !self.told.swap(true, Ordering::Relaxed) {
+            tracing::error!(segment = %self.name, damage = malformed.0, "a block is damaged; its events are missing");
+        }
         ReadError::Corrupt { segment: self.record.id, what: malformed.0 }
     }
 
