@@ -149,12 +149,44 @@ impl Wanted {
                 let fragment = || columns.iter().any(brace) || (0..=columns.len()).any(open);
                 self.lambda || (!self.paths.list().is_empty() && fragment())
             }
-            Kind::Other => {
-                let first = templates.part(template, 0).as_bytes().first();
-                self.positional && first.is_none_or(u8::is_ascii_digit)
-            }
+            Kind::Other => self.positional && may_be_record(templates, template),
         }
     }
+}
+
+/// Whether a message may be one of the records told apart by position: flow records end in one of three
+/// words, query records start with `1.0` and go on with a zone whose name starts with Z.
+fn may_be_record(templates: &dyn Templates, template: usize) -> bool {
+    let columns = templates.columns(template);
+    let start = templates.part(template, 0);
+    if start.as_bytes().first().is_some_and(|byte| !byte.is_ascii_digit()) {
+        return false;
+    }
+    let end = templates.part(template, columns.len()).trim_end();
+    let flow = end.is_empty() || ["OK", "NODATA", "SKIPDATA"].iter().any(|word| end.ends_with(word));
+    let query = match columns.first() {
+        Some(first) if start.is_empty() => {
+            let facts = templates.facts(*first);
+            let spaces = b" \t\n\r\x0c".iter().any(|byte| facts.may_hold(*byte));
+            // An empty first word makes the message start with a blank, which no record does.
+            let third = third_word(templates.part(template, 1));
+            "1.0".bytes().all(|byte| facts.may_hold(byte))
+                && (spaces || third.is_none_or(|word| word.starts_with('Z')))
+        }
+        _ => start.starts_with("1.0") || "1.0".starts_with(start),
+    };
+    flow || query
+}
+
+/// The start of the third word of a message whose first word is a variable before this text.
+fn third_word(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix(' ')?;
+    if rest.bytes().any(|byte| byte.is_ascii_whitespace() && byte != b' ') {
+        return None;
+    }
+    let mut words = rest.split(' ');
+    words.next().filter(|second| !second.is_empty())?;
+    words.next().filter(|third| !third.is_empty())
 }
 
 fn place(text: &str, scalar: Scalar<'_>, slots: &[usize]) -> Place {

@@ -64,8 +64,8 @@ fn plan<'t>(templates: &'t dyn Templates, template: usize, matcher: &Matcher) ->
         if matcher.is_match(text) {
             return Some(Plan::Always);
         }
-        let first = text.as_bytes().iter().position(|byte| foreign(byte));
-        let last = text.as_bytes().iter().rposition(|byte| foreign(byte));
+        let first = text.as_bytes().iter().position(&foreign);
+        let last = text.as_bytes().iter().rposition(&foreign);
         if part > 0 {
             let inner = part < columns.len();
             let after = match first {

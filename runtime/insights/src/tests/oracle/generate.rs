@@ -77,6 +77,8 @@ const LINES: &[&str] = &[
     "upstream reset after noms",
     "level=INFO user=u-# took #ms",
     "level=ERROR user=u-# took #.#ms timeout",
+    "2 123456789010 eni-# 10.0.0.# 10.0.0.9 2# 49# 6 2# #24 14#0 14#1 ACCEPT OK",
+    "1.0 2026-11-20T04:00:0#Z Z# example.com A NOERROR UDP HEL5# 10.0.0.# -",
     "plain words only",
     "Error # error",
     "",
@@ -236,8 +238,17 @@ struct Names {
     events: bool,
 }
 
-const SYSTEM: &[&str] =
-    &["@message", "@message", "@timestamp", "@logStream", "@ingestionTime", "@log", "nosuch"];
+const SYSTEM: &[&str] = &[
+    "@message",
+    "@message",
+    "@timestamp",
+    "@logStream",
+    "@ingestionTime",
+    "@log",
+    "nosuch",
+    "bytes",
+    "protocol",
+];
 
 const REGEXES: &[&str] = &[
     r"upstream (timed out|reset) after \d{3,}ms",
