@@ -255,16 +255,23 @@ impl Templates for Lent<'_> {
         })
     }
 
-    fn some_texts(&self, column: u32, indexes: &[u32], into: &mut Texts) {
-        let made = match &self.held(column).column {
-            Some(found) => written(found, Some(indexes)),
-            None => Texts { text: String::new(), ends: vec![0; indexes.len()] },
+    fn some_texts(&self, column: u32, indexes: &[u32], into: &mut Texts) -> bool {
+        let held = self.held(column);
+        let made = match &held.column {
+            Some(found)
+                if matches!(found.variable(), store::Variable::Other) && held.written.get().is_none() =>
+            {
+                written(found, Some(indexes))
+            }
+            // Lent as it is, or written out already: nothing is to be won.
+            _ => return false,
         };
         if into.is_empty() {
             *into = made;
         } else {
             (0..made.len()).for_each(|index| into.push(made.get(index)));
         }
+        true
     }
 }
 
