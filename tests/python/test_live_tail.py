@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 from conftest import ACCOUNT, BINARY, CLEAN, REGION, ROOT, eventually
+from test_functions import deploy, guest
 
 HOURS_3 = 3 * 3600
 
@@ -206,6 +207,20 @@ def test_sessions_are_bounded_and_given_back(make_server, tmp_path):
             return True
 
     eventually(again)
+
+
+def test_functions_in_patterns_are_asked_and_one_that_is_gone_ends_the_session(server, name):
+    group, judge = name("/live/guest"), name("judge")
+    deploy(server, judge, guest("hostile_guest"))
+    server.put(group, "s", ["before"])
+    with session(server, group, logEventFilterPattern=f"{{ wasm:{judge} }}") as tail:
+        server.put(group, "s", ["drop", "keep me"], create=False)
+        assert tail.messages(1) == ["keep me"]
+        server.functions.delete_function(FunctionName=judge)
+        server.put(group, "s", ["more"], create=False)
+        while tail.next() is not None:
+            pass
+        assert "SessionStreamingException" in str(tail.error) and judge in str(tail.error)
 
 
 def test_a_session_ends_after_three_hours(virtual):

@@ -21,7 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
-use store::{Direction, Event, GroupId, PageLimit, Position, ScanRequest, Selection};
+use store::{Direction, Event, GroupId, PageLimit, Position, ReadError, ScanRequest, Selection, Store};
 use tokio::sync::{mpsc, watch};
 
 use super::Place;
@@ -167,27 +167,12 @@ impl Road {
         };
         let (send, mut scanned) = mpsc::channel(2);
         let store = Arc::clone(&self.reader.app.store);
-        tokio::task::spawn_blocking(move || {
-            for run in store.scan(&request) {
-                let run = match run {
-                    Ok(run) => run,
-                    Err(error) => return drop(send.blocking_send(Err(error.to_string()))),
-                };
-                let mut events = run.events().map(|event| event.to_event());
-                loop {
-                    let part: Vec<Event> = events.by_ref().take(PAGE.events).collect();
-                    if part.is_empty() {
-                        break;
-                    }
-                    // The tail is over.
-                    if send.blocking_send(Ok(part)).is_err() {
-                        return;
-                    }
-                }
-            }
-        });
+        tokio::task::spawn_blocking(move || scan(&store, &request, &send));
         while let Some(part) = scanned.recv().await {
-            let found = Found { events: self.reader.keep(part?).await?, damage: None };
+            let found = match part? {
+                Part::Events(events) => Found { events: self.reader.keep(events).await?, damage: None },
+                Part::Damage(damage) => Found { events: Vec::new(), damage: Some(damage) },
+            };
             while !self.queue.has_room() {
                 if self.is_over() {
                     return Ok(());
@@ -261,6 +246,39 @@ impl Road {
         if !bytes.is_empty() {
             self.queue.push(bytes);
             self.sent_us = Some(self.reader.app.clock.monotonic_us());
+        }
+    }
+}
+
+/// A part of what is stored already.
+enum Part {
+    Events(Vec<Event>),
+    Damage(String),
+}
+
+/// Reads what is stored already until it ends or the tail does.
+fn scan(store: &Store, request: &ScanRequest, send: &mpsc::Sender<Result<Part, String>>) {
+    for run in store.scan(request) {
+        let run = match run {
+            Ok(run) => run,
+            // The scan goes on behind what is damaged.
+            Err(error @ ReadError::Corrupt { .. }) => {
+                if send.blocking_send(Ok(Part::Damage(error.to_string()))).is_err() {
+                    return;
+                }
+                continue;
+            }
+            Err(error) => return drop(send.blocking_send(Err(error.to_string()))),
+        };
+        let mut events = run.events().map(|event| event.to_event());
+        loop {
+            let part: Vec<Event> = events.by_ref().take(PAGE.events).collect();
+            if part.is_empty() {
+                break;
+            }
+            if send.blocking_send(Ok(Part::Events(part))).is_err() {
+                return;
+            }
         }
     }
 }
