@@ -414,4 +414,4 @@ impl Column {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -216,6 +216,45 @@ fn every_kind_reads_back_what_it_was_made_for() {
     assert_eq!(others, []);
 }
 
+/// Columns as version 2 of the format stores them: per line the name of a case, its head and its body.
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/formats/columns-v2/columns.txt");
+const SAMPLE_ROWS: u64 = 70;
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len() / 2).map(|at| u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn columns_stored_before_are_read() {
+    let samples = std::fs::read_to_string(SAMPLES).unwrap();
+    assert!(samples.lines().count() >= 47);
+    for line in samples.lines() {
+        let [name, head, body] = line.split('|').collect::<Vec<_>>().try_into().unwrap();
+        let (_, _, value) = CASES.iter().find(|(known, ..)| *known == name).unwrap();
+        let encoded = EncodedColumn { head: unhex(head), body: unhex(body) };
+        let (_, column) = decode(&encoded, &times(SAMPLE_ROWS as usize)).unwrap();
+        let mut back = Strings::default();
+        column.push_values(None, &mut back.text, &mut back.ends);
+        assert_eq!(back, strings(&(0..SAMPLE_ROWS).map(value).collect::<Vec<_>>()), "{name}");
+    }
+}
+
+/// Run by hand for a new version of the format or for new cases.
+#[test]
+#[ignore = "writes the samples"]
+fn write_samples() {
+    let line = |(name, _, value): &Case| {
+        let values = strings(&(0..SAMPLE_ROWS).map(value).collect::<Vec<_>>());
+        let encoded = encode(&values, &times(SAMPLE_ROWS as usize), &mut Builder::new());
+        format!("{name}|{}|{}\n", hex(&encoded.head), hex(&encoded.body))
+    };
+    std::fs::write(SAMPLES, CASES.iter().map(line).collect::<String>()).unwrap();
+}
+
 #[test]
 fn short_columns_read_back() {
     for (_, _, value) in CASES {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::column::tests::{hex, unhex};
 
 fn filter<T: AsRef<[u8]>>(texts: &[T]) -> Filter {
     let mut builder = Builder::new();
@@ -17,9 +18,30 @@ const TEXTS: [&str; 4] = [
     "Gr\u{fc}\u{df}e at 2026-11-20T04:00:01.728Z",
 ];
 
+/// The filter of `TEXTS` as version 2 of the format stores it.
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/formats/columns-v2/filter.txt");
+
+#[test]
+fn a_filter_stored_before_is_read() {
+    let stored = unhex(std::fs::read_to_string(SAMPLE).unwrap().trim());
+    check_texts(&Filter::read(&stored).unwrap());
+}
+
+/// Run by hand for a new version of the format.
+#[test]
+#[ignore = "writes the sample"]
+fn write_sample() {
+    let mut builder = Builder::new();
+    TEXTS.iter().for_each(|text| builder.add(text.as_bytes()));
+    std::fs::write(SAMPLE, hex(&builder.finish()) + "\n").unwrap();
+}
+
 #[test]
 fn absent_words_are_excluded() {
-    let filter = filter(&TEXTS);
+    check_texts(&filter(&TEXTS));
+}
+
+fn check_texts(filter: &Filter) {
     for (needle, whole, may) in [
         // What occurs, whole or cut.
         ("trace 4bf92f3577b34da6a3ce929d0e0e4736 done", false, true),
