@@ -209,7 +209,7 @@ def test_sessions_are_bounded_and_given_back(make_server, tmp_path):
     eventually(again)
 
 
-def test_functions_in_patterns_are_asked_and_one_that_is_gone_ends_the_session(server, name):
+def test_functions_in_patterns_are_asked_and_one_that_is_broken_ends_the_session(server, name):
     group, judge = name("/live/guest"), name("judge")
     deploy(server, judge, guest("hostile_guest"))
     server.put(group, "s", ["before"])
@@ -217,7 +217,9 @@ def test_functions_in_patterns_are_asked_and_one_that_is_gone_ends_the_session(s
         server.put(group, "s", ["drop", "keep me"], create=False)
         assert tail.messages(1) == ["keep me"]
         server.functions.delete_function(FunctionName=judge)
-        server.put(group, "s", ["more"], create=False)
+        server.put(group, "s", ["drop, says nobody"], create=False)
+        assert tail.messages(1) == ["drop, says nobody"], "what cannot be judged is shown"
+        server.put(group, "s", [f"more {i}" for i in range(30)], create=False)
         while tail.next() is not None:
             pass
         assert "SessionStreamingException" in str(tail.error) and judge in str(tail.error)
