@@ -1,6 +1,7 @@
 //! Owns looking into stored blocks from outside, for the example `blocks` that looks for waste in them.
 //! Refuses to be part of the store: nothing here is used to serve.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::block::{BlockMeta, Rows};
@@ -12,6 +13,10 @@ use crate::message::{COLUMNS, Chunks, Composed, Composer, Opened};
 
 /// What a stored part costs besides its bytes: its seal and its place in the directory.
 const PLACE_BYTES: usize = 24;
+
+thread_local! {
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
 
 /// Makes blocks.
 #[derive(Default)]
@@ -91,7 +96,10 @@ impl Chunks for Memory {
     fn chunk(&self, index: u32) -> Result<Arc<Vec<u8>>, ReadError> {
         let stored = self.0.get(index as usize).ok_or_else(|| self.corrupt(Malformed("no such chunk")))?;
         let Some(raw) = stored.raw else { return Ok(Arc::new(stored.bytes.clone())) };
-        let bytes = zstd::bulk::decompress(&stored.bytes, raw);
+        let bytes = DECOMPRESSOR.with_borrow_mut(|slot| match slot {
+            Some(decompressor) => decompressor.decompress(&stored.bytes, raw),
+            None => slot.insert(zstd::bulk::Decompressor::new()?).decompress(&stored.bytes, raw),
+        });
         Ok(Arc::new(bytes.map_err(|_| self.corrupt(Malformed("chunk compression")))?))
     }
 

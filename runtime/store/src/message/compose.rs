@@ -11,13 +11,24 @@ use crate::filter;
 /// Bodies of columns below this share a chunk.
 const SMALL_BYTES: usize = 384;
 
+/// A buffer that grew beyond this for one block is not kept for the next.
+const KEPT_BYTES: usize = 1 << 20;
+
 /// Makes blocks, keeping its buffers from one to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Composer {
     splitter: Splitter,
+    /// By column.
+    columns: Vec<Gathered>,
+}
+
+/// The values of one column.
+#[derive(Debug, Default)]
+struct Gathered {
     values: Strings,
+    /// The times of the rows, if not all rows have the column.
     times: Vec<i64>,
-    rows: Vec<u32>,
+    partial: bool,
 }
 
 impl Composer {
@@ -32,7 +43,7 @@ impl Composer {
         let plan = Plan::of(&self.splitter.known);
         let numbers: Vec<u16> =
             self.splitter.of_rows.iter().map(|&known| plan.number[known as usize]).collect();
-        let by_template = rows_by_template(&numbers, plan.templates.len());
+        self.gather(rows, &plan, &numbers);
 
         let mut filter = filter::Builder::new();
         let parts = plan.templates.iter().flat_map(|template| &template.parts);
@@ -44,10 +55,9 @@ impl Composer {
             (Vec::new(), true),
         ];
         let mut head = head::Writer::new(rows.len(), &plan.templates, plan.columns);
-        let users = users(&plan);
-        for users in &users {
-            self.gather(rows, &plan, users, &by_template);
-            let EncodedColumn { head: column, body } = column::encode(&self.values, &self.times, &mut filter);
+        for gathered in &self.columns[..plan.columns as usize] {
+            let times = if gathered.partial { &gathered.times } else { &rows.timestamps };
+            let EncodedColumn { head: column, body } = column::encode(&gathered.values, times, &mut filter);
             match body.len() {
                 0 => head.column(&column, head::Place::Nowhere),
                 small if small < SMALL_BYTES => {
@@ -60,62 +70,44 @@ impl Composer {
                 }
             }
         }
+        self.columns.retain(|gathered| gathered.values.text.capacity() <= KEPT_BYTES);
         Composed { head: head.finish(), chunks, filter: filter.finish() }
     }
 
-    /// Collects the values of one column and the times of their rows.
-    fn gather(&mut self, rows: &Rows, plan: &Plan, users: &[(u16, u16)], by_template: &[Vec<u32>]) {
-        self.values.clear();
-        self.times.clear();
-        let Self { splitter, values, times, .. } = self;
-        let mut push = |row: usize, slot: usize| {
+    /// Collects the values of all columns, row by row: each message is read once.
+    fn gather(&mut self, rows: &Rows, plan: &Plan, numbers: &[u16]) {
+        let columns = plan.columns as usize;
+        if self.columns.len() < columns {
+            self.columns.resize_with(columns, Gathered::default);
+        }
+        let mut counts = vec![0; plan.templates.len()];
+        numbers.iter().for_each(|&number| counts[number as usize] += 1);
+        let mut having = vec![0; columns];
+        for (template, count) in plan.templates.iter().zip(counts) {
+            template.columns.iter().for_each(|&column| having[column as usize] += count);
+        }
+        for (gathered, having) in self.columns.iter_mut().zip(having) {
+            gathered.values.clear();
+            gathered.times.clear();
+            gathered.partial = having < rows.len();
+        }
+        let Self { splitter, columns } = self;
+        for (row, &number) in numbers.iter().enumerate() {
             let message = rows.message(row);
-            let value = if plan.given_up[splitter.of_rows[row] as usize] {
-                message
-            } else {
-                let (start, end) = splitter.spans[splitter.starts[row] as usize + slot];
-                &message[start as usize..end as usize]
+            let whole = [(0, message.len() as u32)];
+            let spans = match plan.given_up[splitter.of_rows[row] as usize] {
+                true => &whole[..],
+                false => &splitter.spans[splitter.starts[row] as usize..],
             };
-            values.push(value);
-            times.push(rows.timestamps[row]);
-        };
-        if let [(template, slot)] = users {
-            for &row in &by_template[*template as usize] {
-                push(row as usize, *slot as usize);
+            for (&column, &(start, end)) in plan.templates[number as usize].columns.iter().zip(spans) {
+                let gathered = &mut columns[column as usize];
+                gathered.values.push(&message[start as usize..end as usize]);
+                if gathered.partial {
+                    gathered.times.push(rows.timestamps[row]);
+                }
             }
-            return;
-        }
-        self.rows.clear();
-        for &(template, _) in users {
-            self.rows.extend_from_slice(&by_template[template as usize]);
-        }
-        self.rows.sort_unstable();
-        for &row in &self.rows {
-            let template = plan.number[splitter.of_rows[row as usize] as usize];
-            // Invariant: the rows are those of the users, in the order of their templates.
-            let at = users.partition_point(|user| user.0 < template);
-            push(row as usize, users[at].1 as usize);
         }
     }
-}
-
-/// For each column the templates that use it, in order, and for which variable.
-fn users(plan: &Plan) -> Vec<Vec<(u16, u16)>> {
-    let mut users = vec![Vec::new(); plan.columns as usize];
-    for (number, template) in plan.templates.iter().enumerate() {
-        for (slot, &column) in template.columns.iter().enumerate() {
-            users[column as usize].push((number as u16, slot as u16));
-        }
-    }
-    users
-}
-
-fn rows_by_template(numbers: &[u16], templates: usize) -> Vec<Vec<u32>> {
-    let mut rows = vec![Vec::new(); templates];
-    for (row, &number) in numbers.iter().enumerate() {
-        rows[number as usize].push(row as u32);
-    }
-    rows
 }
 
 // Chunk 2: the number of the template of each row, one byte each; empty when there is one template.

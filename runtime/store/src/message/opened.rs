@@ -13,6 +13,9 @@ use crate::codec::Malformed;
 use crate::column::{Column, ColumnHead};
 use crate::error::ReadError;
 
+/// What columns get that need no times.
+static NO_TIMES: [i64; 1 << 14] = [0; 1 << 14];
+
 /// The head of a stored block; keep it as long as the segment is open.
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -100,12 +103,20 @@ impl Opened {
         let entry = &self.head.columns[column as usize];
         // The map checks that the column has the rows that its templates say.
         let map = self.map(chunks)?;
+        let gathered: Vec<i64>;
         let times = match (entry.head.needs_times(), map.column_rows(column)) {
-            (false, _) => vec![0; entry.head.rows()],
-            (true, None) => self.times(chunks)?.to_vec(),
-            (true, Some(rows)) => {
+            (false, _) if entry.head.rows() <= NO_TIMES.len() => &NO_TIMES[..entry.head.rows()],
+            (false, _) => {
+                gathered = vec![0; entry.head.rows()];
+                &gathered
+            }
+            (true, rows) => {
                 let times = self.times(chunks)?;
-                rows.iter().map(|&row| times[row as usize]).collect()
+                gathered = match rows {
+                    None => times.to_vec(),
+                    Some(rows) => rows.iter().map(|&row| times[row as usize]).collect(),
+                };
+                &gathered
             }
         };
         let chunk;
@@ -117,7 +128,7 @@ impl Opened {
                 chunk.get(range).ok_or_else(|| chunks.corrupt(Malformed("small columns")))?
             }
         };
-        let found = Column::decode(&entry.head, body, &times).map_err(|error| chunks.corrupt(error))?;
+        let found = Column::decode(&entry.head, body, times).map_err(|error| chunks.corrupt(error))?;
         let found = Arc::new(found);
         chunks.keep(COLUMNS + column, &Decoded::Column(Arc::clone(&found)));
         Ok(found)

@@ -27,13 +27,14 @@ pub(super) fn push_messages(
     for (column, slot) in columns.iter_mut().enumerate().filter(|(column, _)| wanted.columns[*column]) {
         *slot = Some(opened.column(chunks, column as u32)?);
     }
-    let rendered: Vec<Rendered> = columns
-        .iter()
-        .enumerate()
-        .map(|(number, column)| {
-            column.as_deref().map_or_else(Rendered::default, |it| wanted.render(&map, number, it))
-        })
-        .collect();
+    let render = |(number, column): (usize, &Option<Arc<Column>>)| match column {
+        Some(column) => {
+            let longest = opened.column_head(number as u32).facts().longest;
+            wanted.render(&map, number, column, longest)
+        }
+        None => Rendered::default(),
+    };
+    let rendered: Vec<Rendered> = columns.iter().enumerate().map(render).collect();
     let pieces: Vec<Piece<'_>> = columns
         .iter()
         .enumerate()
@@ -48,6 +49,9 @@ pub(super) fn push_messages(
         .zip(&wanted.templates)
         .map(|(template, wanted)| if *wanted { Recipe::of(template, &pieces) } else { Recipe::default() })
         .collect();
+    let share = rows.map_or(map.rows(), <[u32]>::len) as u64 * opened.meta.raw_bytes / map.rows() as u64;
+    text.reserve((share + share / 16) as usize);
+    ends.reserve(rows.map_or(map.rows(), <[u32]>::len));
     let mut cursors = vec![0; pieces.len()];
     let mut push = |row: usize| {
         recipes[map.template(row)].push(&pieces, &mut cursors, text);
@@ -59,6 +63,9 @@ pub(super) fn push_messages(
     }
     Ok(())
 }
+
+/// No more is reserved for the values of a column before their size is known.
+const RESERVED_MAX: usize = 1 << 20;
 
 /// What the wanted rows need.
 struct Wanted {
@@ -93,13 +100,17 @@ impl Wanted {
         self.indices.as_ref().map(|sets| sets[map.set_of(column as u32)].as_slice())
     }
 
-    fn render(&self, map: &RowMap, number: usize, column: &Column) -> Rendered {
+    /// The values of a column that is not kept as text already; none is longer than this.
+    fn render(&self, map: &RowMap, number: usize, column: &Column, longest: usize) -> Rendered {
         let mut rendered = Rendered::default();
         let direct = matches!(
             column.variable(),
             Variable::Constant(_) | Variable::Dictionary { .. } | Variable::Texts { .. }
         );
         if !direct {
+            let rows = self.indices(map, number).map_or(column.len(), <[u32]>::len);
+            rendered.ends.reserve_exact(rows);
+            rendered.text.reserve_exact((rows * longest).min(RESERVED_MAX));
             column.push_values(self.indices(map, number), &mut rendered.text, &mut rendered.ends);
         }
         rendered
