@@ -17,6 +17,8 @@ use crate::meta::Meta;
 use crate::outbox::Outbox;
 use crate::query::Queries;
 use crate::tail::Tails;
+use crate::telemetry::Telemetry;
+use crate::tls::Tls;
 
 /// The running process: one of each room, and what they share.
 pub(crate) struct App {
@@ -44,6 +46,10 @@ pub(crate) struct App {
     pub(crate) config: Config,
     /// The access keys; none is open mode.
     pub(crate) keys: access::Keys,
+    /// The TLS side of the listener, where it serves HTTPS.
+    pub(crate) tls: Option<Tls>,
+    /// What the process counts of itself.
+    pub(crate) telemetry: Telemetry,
     /// Places for operations at work.
     pub(crate) in_flight: InFlight,
     /// Live tails.

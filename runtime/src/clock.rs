@@ -86,12 +86,16 @@ impl Clock {
     /// The time, epoch milliseconds.
     pub(crate) fn now_ms(&self) -> i64 {
         match &*self.source {
-            Source::Real { .. } => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-            }
+            Source::Real { .. } => self.outside_ms(),
             Source::Virtual { timeline, .. } => lock(timeline).now_ms(),
         }
+    }
+
+    /// The system's time on every clock, epoch milliseconds: for what programs outside hold against theirs, such as
+    /// the dates of a certificate.
+    pub(crate) fn outside_ms(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Microseconds from an arbitrary start, never going back: for durations.

@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) keys: Vec<access::KeyEntry>,
     /// The mail server of e-mail subscriptions.
     pub(crate) smtp: Option<Smtp>,
+    /// HTTPS.
+    pub(crate) tls: Tls,
     /// Where outbound requests may go.
     pub(crate) egress: Egress,
     /// Limits changed from their defaults, by name (`limits.rs`).
@@ -87,6 +89,46 @@ pub(crate) enum SmtpTls {
     Implicit,
 }
 
+/// Whether the port serves HTTPS, and with which certificate.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Tls {
+    /// File of the certificate (PEM), followed by those that vouch for it.
+    pub(crate) cert: Option<PathBuf>,
+    /// File of its key (PEM).
+    pub(crate) key: Option<PathBuf>,
+    /// Make a local authority and a certificate in the data directory.
+    pub(crate) self_signed: bool,
+    /// Names and addresses that the certificate so made holds for besides this machine's.
+    pub(crate) names: Vec<String>,
+}
+
+impl Tls {
+    /// Whether the port serves HTTPS.
+    pub(crate) fn is_on(&self) -> bool {
+        self.cert.is_some() || self.key.is_some() || self.self_signed
+    }
+
+    /// `https` or `http`.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.is_on() { "https" } else { "http" }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let given = self.cert.is_some() || self.key.is_some();
+        let wrong = if self.cert.is_some() != self.key.is_some() {
+            "a TLS certificate needs its key: set both tls.cert and tls.key (--tls-cert and --tls-key)"
+        } else if given && self.self_signed {
+            "tls.self_signed makes a certificate and tls.cert names one: choose one of them"
+        } else if !self.names.is_empty() && !self.self_signed {
+            "tls.names (--tls-name) are for the certificate that tls.self_signed makes"
+        } else {
+            return Ok(());
+        };
+        Err(ConfigError(wrong.to_owned()))
+    }
+}
+
 /// Outbound rules beyond the built-in ones.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -111,6 +153,7 @@ impl Default for Config {
             allow_reset: false,
             keys: Vec::new(),
             smtp: None,
+            tls: Tls::default(),
             egress: Egress::default(),
             limits: BTreeMap::new(),
         }
@@ -207,6 +250,7 @@ impl Config {
             return Err(ConfigError(text));
         }
         self.access_keys()?;
+        self.tls.check()?;
         crate::retention::schedule(&self.retention_schedule).map_err(ConfigError)?;
         crate::limits::Limits::from_config(self).map(drop).map_err(ConfigError)
     }

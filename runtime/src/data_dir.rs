@@ -2,7 +2,8 @@
 //! what is in them.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Failure;
@@ -87,13 +88,39 @@ impl Paths {
         self.root.join("logs")
     }
 
+    /// The folder of the local certificate authority.
+    pub(crate) fn tls(&self) -> PathBuf {
+        self.root.join("tls")
+    }
+
     /// The file of the key that signs notifications, sealed.
     pub(crate) fn signing_key(&self) -> PathBuf {
         self.root.join("sns-signing-key.sealed")
     }
 }
 
-fn make_private(root: &Path) -> std::io::Result<()> {
+/// Makes a folder that only its owner can look into, and those above it.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn make_private(root: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root)
+}
+
+/// Writes the whole file or nothing; durable when this returns. `mode` is the file's from its first byte on.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn keep(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    match std::fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&unfinished)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }

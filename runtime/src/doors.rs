@@ -8,13 +8,21 @@
 use std::net::{IpAddr, SocketAddr};
 
 use access::{Context, Identity, Scope};
-use hyper::header::{HOST, HeaderMap, ORIGIN};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
+use hyper::http::request::Parts;
+use hyper::{Response, StatusCode};
+use ring::hmac;
 use serde_json::Value;
-use wire::{Credential, Fault, Request, Target};
+use wire::{Credential, Fault, Request, Service, Target};
 
 use crate::api::{self, Caller};
 use crate::app::App;
 use crate::config::{Config, is_account};
+use crate::own;
+use crate::server::{Body, plain};
 
 /// What the SDKs put before the host for streaming operations.
 const STREAM_PREFIXES: [&str; 2] = ["streaming-", "stream-"];
@@ -90,6 +98,57 @@ const ACCESS_KEY_CHARS_MAX: usize = 128;
 /// Longest region name.
 const REGION_CHARS_MAX: usize = 32;
 
+/// Where access keys are configured: refuses who wants to read what the process says about itself without one. Like
+/// the own operations it is of every account, so keys with policies do not open it. Prometheus cannot sign: it sends
+/// the key as user and secret as password of basic authentication.
+///
+/// # Errors
+/// Status and sentence.
+pub(crate) fn admit_observer(app: &App, head: &Parts) -> Result<(), (StatusCode, String)> {
+    if app.is_open() {
+        return Ok(());
+    }
+    let text = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let Some(encoded) = text.strip_prefix("Basic ") else {
+        return match own::check_door(app, head, &Bytes::new(), Service::CloudWatch, "ReadTelemetry") {
+            Err((StatusCode::FORBIDDEN, _)) if text.is_empty() => {
+                let needed = "an access key is needed: as user and password, or as a signature";
+                Err((StatusCode::UNAUTHORIZED, needed.to_owned()))
+            }
+            checked => checked,
+        };
+    };
+    let decoded = BASE64.decode(encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let pair = decoded.as_deref().and_then(|pair| pair.split_once(':'));
+    let identity = pair.and_then(|(id, secret)| {
+        let wanted = app.keys.secret(id)?;
+        is_same(secret, wanted).then(|| app.keys.identity(id)).flatten()
+    });
+    match identity {
+        None => Err((StatusCode::UNAUTHORIZED, "the access key or its secret is wrong".to_owned())),
+        Some(identity) if !identity.policies.is_empty() => {
+            Err((StatusCode::FORBIDDEN, format!("{} may not read this: its key has policies", identity.arn)))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Compares secrets in a time that does not tell where they differ.
+fn is_same(given: &str, wanted: &str) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"comparison");
+    hmac::verify(&key, given.as_bytes(), hmac::sign(&key, wanted.as_bytes()).as_ref()).is_ok()
+}
+
+/// A refusal; one for want of a key says which kind of key is understood.
+pub(crate) fn challenged(status: StatusCode, reason: String) -> Response<Body> {
+    let mut answer = plain(status, reason);
+    if status == StatusCode::UNAUTHORIZED {
+        let realm = HeaderValue::from_static("Basic realm=\"logboom\"");
+        answer.headers_mut().insert(WWW_AUTHENTICATE, realm);
+    }
+    answer
+}
+
 /// Checks the credential of a request for an AWS operation: with keys its signature, in open mode only that
 /// an Authorization header is there and parses (a presigned URL is what an image tag can send).
 ///
@@ -154,7 +213,7 @@ pub(crate) fn authorize(caller: &Caller, target: &Target, input: &Value) -> Resu
         .with("aws:SourceIp", caller.source.to_string())
         .with("aws:RequestedRegion", caller.region.as_str())
         .with("aws:username", identity.name.as_str())
-        .with("aws:SecureTransport", "false");
+        .with("aws:SecureTransport", if caller.secure { "true" } else { "false" });
     let allowed = access::authorize(identity, &needs, &context);
     allowed.map_err(|refusal| Fault::access_denied(target.service, refusal.to_string()))
 }

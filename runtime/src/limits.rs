@@ -69,6 +69,9 @@ limits! {
         merge_segment_bytes = 16 << 20, "";
         /// Bytes of decoded parts of blocks kept for the next reader.
         block_cache_bytes = 64 << 20, "";
+        /// Log groups that have `AWS/Logs` metrics of their own in the life of a process; the others count in the
+        /// totals of their account and region. Each point of each minute is kept for 15 days.
+        vended_metric_groups = 200, "";
         /// Tags on one resource.
         tags_per_resource = 50, "Tags per resource";
     }

@@ -23,6 +23,8 @@ mod retention;
 mod server;
 mod sweeps;
 mod tail;
+mod telemetry;
+mod tls;
 mod wiring;
 
 use std::process::ExitCode;

@@ -22,10 +22,22 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::clock::{Clock, Nudge};
 use crate::config::Config;
+use crate::ingest::activity::Count;
 use crate::meta::MetaError;
 
 pub(crate) use publish::Refused;
 pub(crate) use signing::Signing;
+
+/// How attempts to send ended.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// The receiver took it.
+    pub(crate) delivered: Count,
+    /// It is tried again.
+    pub(crate) put_off: Count,
+    /// It became a dead letter.
+    pub(crate) given_up: Count,
+}
 
 /// What those share who write to the outbox and those who empty it.
 pub(crate) struct Outbox {
@@ -40,6 +52,8 @@ pub(crate) struct Outbox {
     address: OnceLock<SocketAddr>,
     functions: OnceLock<Arc<dyn LambdaInvoker>>,
     nudge: OnceLock<Nudge>,
+    /// How attempts ended.
+    pub(crate) tally: Tally,
     /// Deliveries at work.
     flying: watch::Sender<usize>,
 }
@@ -58,6 +72,7 @@ impl Outbox {
             address: OnceLock::new(),
             functions: OnceLock::new(),
             nudge: OnceLock::new(),
+            tally: Tally::default(),
             flying: watch::Sender::new(0),
         };
         // Wrong settings are said at the start, not when the first mail is due.
@@ -99,8 +114,8 @@ impl Outbox {
     pub(crate) fn public_url(&self, config: &Config) -> String {
         match (&config.public_url, self.address.get()) {
             (Some(url), _) => url.clone(),
-            (None, Some(address)) => format!("http://{address}"),
-            (None, None) => format!("http://{}", config.listen),
+            (None, Some(address)) => format!("{}://{address}", config.tls.scheme()),
+            (None, None) => format!("{}://{}", config.tls.scheme(), config.listen),
         }
     }
 }

@@ -14,16 +14,19 @@ use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::app::App;
-use crate::{api, doors, own};
+use crate::tls::Opened;
+use crate::{api, doors, own, telemetry};
 use body::Bodies;
 use stall::Stalling;
 
@@ -88,9 +91,10 @@ impl Server {
             };
             let Some((stream, peer, place)) = accepted else { continue };
             let (shared, stopping, alive) = (Arc::clone(&self.shared), stopping.clone(), alive.clone());
+            let connected = self.shared.app.telemetry.connections.enter();
             tokio::spawn(async move {
                 serve_connection(stream, peer, shared, stopping).await;
-                drop((place, alive));
+                drop((place, alive, connected));
             });
         }
         drop((alive, self.listener));
@@ -122,13 +126,49 @@ async fn serve_connection(
 ) {
     // Small answers must not wait for more to send; a socket that refuses is about to fail anyway.
     let _unset = stream.set_nodelay(true);
+    let Some(tls) = &shared.app.tls else {
+        let client = Client { peer, misdirected: false };
+        return serve_http(stream, client, Arc::clone(&shared), stopping).await;
+    };
+    let opened = tokio::select! {
+        opened = tls.open(stream) => opened,
+        _ = stopping.changed() => return,
+    };
+    match opened {
+        Ok(Opened::Secure(stream)) => {
+            let client = Client { peer, misdirected: false };
+            Box::pin(serve_http(*stream, client, Arc::clone(&shared), stopping)).await;
+        }
+        Ok(Opened::Plain(stream)) => {
+            let client = Client { peer, misdirected: true };
+            Box::pin(serve_http(stream, client, Arc::clone(&shared), stopping)).await;
+        }
+        Err(reason) => {
+            shared.app.telemetry.connections.refused.add(1);
+            tracing::debug!(%peer, reason, "a TLS connection was not made");
+        }
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy)]
+struct Client {
+    peer: SocketAddr,
+    /// It speaks plain HTTP to a port that serves HTTPS.
+    misdirected: bool,
+}
+
+async fn serve_http<S>(stream: S, client: Client, shared: Arc<Shared>, mut stopping: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let patience = Duration::from_secs(shared.app.limits.sizes.stalled_reader_seconds.max(1));
     let stream = Stalling::new(stream, patience);
     let working = Arc::new(AtomicBool::new(false));
     let at_work = Arc::clone(&working);
     let service = service_fn(move |request| {
         let (shared, working) = (Arc::clone(&shared), Arc::clone(&at_work));
-        async move { Ok::<_, Infallible>(answer(&shared, peer, &working, request).await) }
+        async move { Ok::<_, Infallible>(answer(&shared, client, &working, request).await) }
     });
     let mut connection = std::pin::pin!(
         http1::Builder::new()
@@ -152,22 +192,25 @@ async fn serve_connection(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "a connection ended early");
+        tracing::debug!(peer = %client.peer, %error, "a connection ended early");
     }
 }
 
 /// `working` tells whether a whole request is being worked on.
 async fn answer(
     shared: &Shared,
-    peer: SocketAddr,
+    client: Client,
     working: &AtomicBool,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let app = &shared.app;
     let (mut head, incoming) = request.into_parts();
-    head.extensions.insert(peer);
+    head.extensions.insert(client.peer);
     if let Err(reason) = doors::check_browser(&head.headers, app.is_open()) {
         return plain(StatusCode::FORBIDDEN, reason);
+    }
+    if client.misdirected && head.uri.path() != own::HEALTH {
+        return misdirected(shared, &head, incoming).await;
     }
     if let Some(answer) = api::sns::links::answer(app, &head).await {
         return answer;
@@ -181,12 +224,29 @@ async fn answer(
         }
     };
     working.store(true, Ordering::Relaxed);
-    let answer = if path.starts_with(own::PREFIX) {
+    let answer = if path == telemetry::PATH {
+        telemetry::answer(app, &head).await
+    } else if path.starts_with(own::PREFIX) {
         own::answer(app, &head, &body.bytes).await
     } else {
-        api::answer(app, peer, &head, body.bytes, body.room).await
+        api::answer(app, client.peer, &head, body.bytes, body.room).await
     };
     working.store(false, Ordering::Relaxed);
+    answer
+}
+
+/// Answers plain HTTP on a port that serves HTTPS: in the caller's protocol where it is an operation of AWS's.
+async fn misdirected(shared: &Shared, head: &Parts, incoming: Incoming) -> Response<Body> {
+    const TEXT: &str = "this port serves HTTPS: begin the URL with https://";
+    // Read, so that the sender is there to be told.
+    let _unused = shared.bodies.read(head.uri.path(), incoming).await;
+    let mut answer = if head.headers.contains_key(AUTHORIZATION) {
+        let told = (StatusCode::BAD_REQUEST, "InvalidRequestException");
+        api::refuse_body(&shared.app, head, told, TEXT.to_owned())
+    } else {
+        plain(StatusCode::BAD_REQUEST, TEXT)
+    };
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
 }
 

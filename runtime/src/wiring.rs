@@ -22,6 +22,8 @@ use crate::outbox::{self, Outbox, Signing};
 use crate::query::Queries;
 use crate::sweeps;
 use crate::tail::Tails;
+use crate::telemetry::{self, Telemetry};
+use crate::tls::Tls;
 
 /// Opens the data directory and builds everything on it.
 ///
@@ -29,6 +31,8 @@ use crate::tail::Tails;
 /// A sentence that says what cannot be opened.
 pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Result<Arc<App>, String> {
     let limits = Limits::from_config(&config)?;
+    let tls = Tls::new(&config, &clock, &folder.paths().tls())?;
+    let telemetry = Telemetry::new(&clock);
     let keys = config.access_keys().map_err(|error| error.to_string())?;
     let opened = {
         let (config, clock, folder) = (config.clone(), clock.clone(), folder.paths().clone());
@@ -37,7 +41,7 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
     };
     let Opened { meta, keyring, store } = opened;
     let followers = Arc::default();
-    let queries = Queries::default();
+    let queries = Queries::new(&telemetry.queries);
     let fan_out = Arc::default();
     let alarms = Arc::default();
     let outbox = Outbox::new(&config, &clock, Signing::at(&folder.paths().signing_key(), &clock, &keyring))?;
@@ -55,6 +59,8 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
         functions,
         config,
         keys,
+        tls,
+        telemetry,
         in_flight: InFlight::new(&limits.sizes),
         tails: Tails::new(&limits),
         limits,
@@ -114,4 +120,5 @@ pub(crate) fn start_workers(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
     subscriptions::start(app, stopping);
     alarms::ticker::start(app, stopping);
     outbox::start(app, stopping);
+    telemetry::vended::start(app, stopping.clone());
 }

@@ -48,8 +48,8 @@ pub struct Metric {
 impl Metric {
     /// Checks and sorts. `at` prefixes the member names in errors (`MetricData.member.1.` or nothing).
     ///
-    /// Namespaces that begin with `AWS/` are accepted: CloudWatch reserves them for its own services, of which
-    /// there are none here, and people feed them to try out their alarms.
+    /// Namespaces that begin with `AWS/` are accepted: CloudWatch reserves them for its own services, and people feed
+    /// them to try out their alarms. Only `AWS/Logs` is written here, and PutMetricData refuses it.
     pub fn new(namespace: &str, name: &str, dimensions: &[Dimension], at: &str) -> Result<Metric, Fault> {
         Metric::checked(namespace, 255, name, dimensions, at)
     }

@@ -20,6 +20,7 @@ use super::{actions, evidence};
 use crate::app::App;
 use crate::clock::Worker;
 use crate::meta::{Key, MetaError, Table, Tx};
+use crate::telemetry::vended;
 
 /// Nothing -> the moment up to which every alarm that was defined before it has been evaluated.
 const THROUGH: Table<i64> = Table::new("alarms_through");
@@ -96,6 +97,10 @@ impl Ticker {
     async fn step(&mut self) -> Result<Option<i64>, MetaError> {
         let now_ms = self.app.clock.now_ms();
         self.refresh(now_ms)?;
+        if let Some(tick_ms) = self.first_tick().filter(|tick_ms| *tick_ms <= now_ms) {
+            // Alarms on AWS/Logs metrics are to see the minute that has just ended.
+            vended::write(&self.app, tick_ms - tick_ms.rem_euclid(60_000)).await?;
+        }
         while let Some(tick_ms) = self.first_tick() {
             if tick_ms > now_ms {
                 break;

@@ -23,6 +23,8 @@ pub(crate) struct Caller {
     pub(crate) request_id: String,
     /// Address of the client.
     pub(crate) source: IpAddr,
+    /// Whether the request came over TLS.
+    pub(crate) secure: bool,
 }
 
 impl Caller {

@@ -23,12 +23,14 @@ use http_body_util::{BodyExt, Full};
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
+use tracing::Instrument as _;
 use wire::Fault;
 
 use crate::app::App;
 use crate::doors;
 use crate::meta::MetaError;
 use crate::server::Body;
+use crate::telemetry::requests;
 
 pub(crate) use call::{Call, Caller};
 pub(crate) use in_flight::InFlight;
@@ -44,7 +46,13 @@ pub(crate) async fn answer(
     room: impl Send + 'static,
 ) -> hyper::Response<Body> {
     let request_id = app.clock.uuid();
-    match perform(app, peer, request_id, into_wire(head, body), room).await {
+    let began_us = app.clock.monotonic_us();
+    let mut name = ("none", requests::UNSERVED);
+    let answer = perform(app, peer, request_id, into_wire(head, body), room, &mut name).await;
+    let took_us = app.clock.monotonic_us().saturating_sub(began_us);
+    // One that is streamed has only begun: how long a client reads says nothing about the operation.
+    app.telemetry.requests.answered(name, answer.status(), took_us);
+    match answer {
         Answer::Whole(answer) => into_hyper(answer),
         Answer::Streamed(head, body) => into_hyper(head).map(|_empty| body),
     }
@@ -70,6 +78,14 @@ pub(crate) enum Answer {
     Streamed(wire::Response, Body),
 }
 
+impl Answer {
+    fn status(&self) -> u16 {
+        match self {
+            Answer::Whole(head) | Answer::Streamed(head, _) => head.status,
+        }
+    }
+}
+
 impl From<wire::Response> for Answer {
     fn from(answer: wire::Response) -> Answer {
         Answer::Whole(answer)
@@ -82,18 +98,23 @@ async fn perform(
     request_id: String,
     request: wire::Request,
     room: impl Send + 'static,
+    name: &mut requests::Name,
 ) -> Answer {
     let target = match wire::identify(&request) {
         Ok(target) => target,
         Err(fault) => return wire::refuse(&request, &request_id, &fault).into(),
     };
+    let found = table::find(&target);
+    // Under the names of the table: those of clients are not bounded.
+    *name = (target.service.action_prefix(), found.map_or(requests::UNSERVED, |operation| operation.name));
     let caller = match doors::admit(app, &target, &request) {
         Ok(admitted) => {
-            Caller { identity: admitted.identity, region: admitted.region, request_id, source: peer.ip() }
+            let (source, secure) = (peer.ip(), app.tls.is_some());
+            Caller { identity: admitted.identity, region: admitted.region, request_id, source, secure }
         }
         Err(fault) => return wire::encode(&target, &request_id, Err(fault)).into(),
     };
-    let Some(operation) = table::find(&target) else {
+    let Some(operation) = found else {
         let fault = Fault::not_served(target.service, &target.operation);
         return wire::encode(&target, &caller.request_id, Err(fault)).into();
     };
@@ -106,10 +127,12 @@ async fn perform(
     let running = (operation.run)(Arc::clone(app), Arc::clone(&caller), call);
     // A task of its own: it is finished when the client goes away, and a panic in it ends nothing else. What it
     // takes is given back when it ends, not when the client goes.
+    let span = tracing::error_span!("request", request_id = caller.request_id, operation = operation.name);
     let running = async move {
         let _held = (place, room);
         running.await
     };
+    let running = running.instrument(span);
     tokio::spawn(running).await.unwrap_or_else(|error| {
         tracing::error!(operation = asked.operation, %error, "an operation panicked");
         let fault = Fault::internal("The operation failed inside Logboom; its log says more.");

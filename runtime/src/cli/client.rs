@@ -2,16 +2,20 @@
 //!
 //! Owns the connection, the signature and the error text. Refuses to know what an answer means.
 
+mod secure;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, Uri};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::{Client as HttpClient, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::clock::Clock;
 
@@ -30,13 +34,18 @@ pub(crate) struct Endpoint {
     /// Secret of the access key.
     #[arg(long, env = "AWS_SECRET_ACCESS_KEY", default_value = "logboom", hide_env_values = true)]
     pub(crate) secret_key: String,
+    /// File with the certificates to trust over https (PEM) instead of the public ones; AWS_CA_BUNDLE is
+    /// understood too.
+    #[arg(long, env = "LOGBOOM_CA", value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 /// A client of one server.
 #[derive(Clone)]
 pub(crate) struct Client {
     endpoint: Endpoint,
-    http: HttpClient<HttpConnector, Full<Bytes>>,
+    /// Why there is none is said at the first call.
+    http: Result<HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>, String>,
     clock: Clock,
 }
 
@@ -83,7 +92,9 @@ struct Answer {
 impl Client {
     /// A client of the server at `endpoint`.
     pub(crate) fn new(endpoint: Endpoint, clock: Clock) -> Client {
-        Client { endpoint, http: HttpClient::builder(TokioExecutor::new()).build_http(), clock }
+        let http = secure::connector(&endpoint);
+        let http = http.map(|connector| HttpClient::builder(TokioExecutor::new()).build(connector));
+        Client { endpoint, http, clock }
     }
 
     /// The server's address as it was given.
@@ -264,7 +275,11 @@ impl Client {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(signed.body)).map_err(|e| bad(&e))?;
-        self.http.request(request).await.map_err(|e| {
+        let http = self.http.as_ref().map_err(|e| ClientError::Unreachable(e.clone()))?;
+        http.request(request).await.map_err(|e| {
+            if let Some(reason) = secure::refusal(&e) {
+                return bad(&reason);
+            }
             bad(&format!(
                 "no answer ({e}); is `logboom serve` running there? --endpoint names another address"
             ))

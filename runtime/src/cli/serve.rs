@@ -1,13 +1,12 @@
 //! Owns `logboom serve`: flags, start-up, signals and the end. Refuses to know requests.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
 use super::Failure;
 use crate::app::App;
@@ -16,6 +15,9 @@ use crate::config::{Config, Overlay};
 use crate::data_dir::DataDir;
 use crate::doors;
 use crate::server::Server;
+use crate::telemetry::trace::{self, LogFormat};
+use crate::telemetry::vended;
+use crate::tls::Tls;
 use crate::wiring;
 
 /// How long requests in flight may take after a signal.
@@ -56,6 +58,24 @@ pub(super) struct ServeArgs {
     /// Enforce AWS's rate and count quotas
     #[arg(long)]
     aws_quotas: bool,
+    /// Serve HTTPS with this certificate (PEM, with those that vouch for it)
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Its key (PEM)
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Serve HTTPS with a certificate of a local authority, made in the data directory
+    #[arg(long)]
+    tls_self_signed: bool,
+    /// A name or address that certificate holds for too; may be repeated
+    #[arg(long, value_name = "NAME")]
+    tls_name: Vec<String>,
+    /// What goes to stderr: a level (error, warn, info, debug, trace), or levels by module (info,store=debug)
+    #[arg(long, value_name = "FILTER", env = "LOGBOOM_LOG", default_value = "info")]
+    log: String,
+    /// In which form
+    #[arg(long, value_name = "FORMAT", env = "LOGBOOM_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
 }
 
 #[derive(Clone, Copy)]
@@ -96,7 +116,16 @@ impl ServeArgs {
             ("strict_patterns", self.strict_patterns),
             ("allow_reset", self.allow_reset),
             ("aws_quotas", self.aws_quotas),
+            ("tls.self_signed", self.tls_self_signed),
         ];
+        for (name, file) in [("tls.cert", &self.tls_cert), ("tls.key", &self.tls_key)] {
+            if let Some(file) = file {
+                overlay.set(name, file.to_string_lossy().as_ref());
+            }
+        }
+        if !self.tls_name.is_empty() {
+            overlay.set("tls.names", self.tls_name.clone());
+        }
         for (name, _) in switches.into_iter().filter(|(_, on)| *on) {
             overlay.set(name, true);
         }
@@ -107,7 +136,7 @@ impl ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let config = Config::load(args.config.as_deref(), &args.overlay()).map_err(Failure::usage)?;
     doors::check_listener(&config, matches!(args.clock, ClockChoice::Virtual(_))).map_err(Failure::usage)?;
-    start_logging();
+    trace::start(&args.log, args.log_format).map_err(Failure::usage)?;
     let clock = match args.clock {
         ClockChoice::Real => Clock::real(),
         ClockChoice::Virtual(start_ms) => Clock::standing_at(start_ms, VIRTUAL_SEED),
@@ -125,7 +154,8 @@ async fn serve(config: Config, clock: Clock) -> Result<(), Failure> {
     let server = Server::bind(Arc::clone(&app)).await.map_err(Failure::failed)?;
     let (stop, stopping) = watch::channel(false);
     wiring::start_workers(&app, &stopping);
-    announce(&server);
+    announce(&app, &server);
+    follow_hangups(&app);
     let serving = tokio::spawn(server.run(stopping));
     stop_requested().await.map_err(Failure::failed)?;
     tracing::info!("stopping: requests in flight are finished");
@@ -143,26 +173,51 @@ async fn serve(config: Config, clock: Clock) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The one line that scripts read; port 0 has become the port that was taken.
-fn announce(server: &Server) {
+/// The one line that scripts read first; port 0 has become the port that was taken.
+fn announce(app: &App, server: &Server) {
+    let mut text = format!("listening on {}://{}\n", app.config.tls.scheme(), server.address());
+    if let Some(file) = app.tls.as_ref().and_then(Tls::authority_file) {
+        let file = file.display();
+        text.push_str(&format!(
+            "certificates are vouched for by {file}; clients trust it with AWS_CA_BUNDLE={file} \
+             (AWS CLI and SDKs), tls.ca_file {file} (fluent-bit), --ca-file {file} (logboom)\n"
+        ));
+    }
     let mut out = std::io::stdout().lock();
     // A closed stdout is no reason not to serve.
-    let _closed = writeln!(out, "listening on http://{}", server.address()).and_then(|()| out.flush());
+    let _closed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// SIGHUP reads the files of the certificate again. Without TLS it ends the process, as ever.
+fn follow_hangups(app: &Arc<App>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    if app.tls.is_none() {
+        return;
+    }
+    let mut hangups = match signal(SignalKind::hangup()) {
+        Ok(hangups) => hangups,
+        Err(error) => return tracing::warn!(%error, "SIGHUP will not read the certificate again"),
+    };
+    let app = Arc::clone(app);
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            let held = Arc::clone(&app);
+            match App::blocking(move || held.tls.as_ref().map_or(Ok(()), Tls::reload)).await {
+                Ok(()) => tracing::info!("the certificate was read again"),
+                Err(error) => tracing::error!(error, "the certificate stays as it was"),
+            }
+        }
+    });
 }
 
 async fn finish(app: Arc<App>) {
     // What a receiver keeps waiting is sent again after the next start.
     let _landed = tokio::time::timeout(LAND_MAX, app.outbox.landed()).await;
+    vended::finish(&app).await;
     let closing = tokio::task::spawn_blocking(move || app.close());
     if closing.await.is_err() {
         tracing::error!("closing the data directory panicked");
     }
-}
-
-fn start_logging() {
-    let filter = EnvFilter::try_from_env("LOGBOOM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
 }
 
 async fn stop_requested() -> std::io::Result<()> {

@@ -10,6 +10,8 @@ enum Kind {
     Text,
     Number,
     Switch,
+    /// Several texts, separated by commas.
+    Texts,
 }
 
 /// Variable (without its prefix), where it lands, how it is read.
@@ -29,11 +31,15 @@ const VARIABLES: &[(&str, &str, Kind)] = &[
     ("SMTP_USER", "smtp.user", Kind::Text),
     ("SMTP_PASSWORD", "smtp.password", Kind::Text),
     ("SMTP_FROM", "smtp.from", Kind::Text),
+    ("TLS_CERT", "tls.cert", Kind::Text),
+    ("TLS_KEY", "tls.key", Kind::Text),
+    ("TLS_SELF_SIGNED", "tls.self_signed", Kind::Switch),
+    ("TLS_NAMES", "tls.names", Kind::Texts),
 ];
 
-/// Variables that are ours but not settings of the server: the log filter, the client commands' endpoint,
-/// the tests' switches.
-const NOT_SETTINGS: &[&str] = &["LOG", "ENDPOINT", "LONG", "SEED", "BIN", "PYTHON"];
+/// Variables that are ours but not settings of the server: what it writes to stderr, where the client commands find
+/// it, the tests' switches.
+const NOT_SETTINGS: &[&str] = &["LOG", "LOG_FORMAT", "ENDPOINT", "CA", "LONG", "SEED", "BIN", "PYTHON"];
 
 /// Lays the `LOGBOOM_*` variables over `table`. `LOGBOOM_KEYS=id:secret[,id:secret...]` adds access keys.
 pub(super) fn lay_over(
@@ -57,6 +63,10 @@ fn read(name: &str, text: &str, kind: &Kind) -> Result<Value, ConfigError> {
     let wrong = |expected: &str| ConfigError(format!("{name}={text:?} is not {expected}"));
     match kind {
         Kind::Text => Ok(Value::String(text.to_owned())),
+        Kind::Texts => {
+            let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+            Ok(Value::Array(texts.map(|text| Value::String(text.to_owned())).collect()))
+        }
         Kind::Number => text.parse().map(Value::Integer).map_err(|_| wrong("a number")),
         Kind::Switch => match text {
             "1" | "true" => Ok(Value::Boolean(true)),

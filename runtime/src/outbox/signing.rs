@@ -4,9 +4,7 @@
 //! The file holds the key as PEM text, sealed (`Keyring::seal_file`). A file in clear of an earlier version,
 //! `sns-signing-key.pem`, is taken over and removed.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -15,6 +13,7 @@ use tokio::sync::OnceCell;
 
 use crate::app::App;
 use crate::clock::Clock;
+use crate::data_dir;
 use crate::keyring::Keyring;
 
 /// The key, or the promise of one.
@@ -115,25 +114,11 @@ fn load_or_make(path: &Path, clock: &Clock, keyring: &Keyring) -> Result<Signing
         clock.secret_bytes(&mut seed);
         SigningKey::generate(seed, clock.now_ms())?
     };
-    keep(path, &keyring.seal_file(SEALED_AS, key.to_pem().as_bytes())).map_err(failed)?;
+    data_dir::keep(path, &keyring.seal_file(SEALED_AS, key.to_pem().as_bytes()), 0o600).map_err(failed)?;
     if old.is_some() {
         std::fs::remove_file(in_clear(path)).map_err(failed)?;
     }
     Ok(key)
-}
-
-/// Writes the whole file or nothing, for its owner only; durable when this returns.
-fn keep(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("unfinished");
-    match std::fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]

@@ -161,6 +161,13 @@ async fn deliver_one(flight: &Flight, record: OutboxRecord) {
     // 53 bits are what a float holds exactly.
     let jitter = (clock.random_u64() >> 11) as f64 / (1u64 << 53) as f64;
     let step = outbox::next(record, result, clock.now_ms(), jitter);
+    let tally = &app.outbox.tally;
+    let count = match &step {
+        Step::Done => &tally.delivered,
+        Step::Retry(_) => &tally.put_off,
+        Step::Dead(_) => &tally.given_up,
+    };
+    count.add(1);
     if let Step::Dead(letter) = &step {
         let to = letter.record.subscription_arn().unwrap_or("a function");
         tracing::warn!(id, to, error = letter.error, "not delivered; kept as a dead letter");

@@ -30,7 +30,7 @@ pub(super) fn read(app: &App, head: &Parts) -> Answer {
 
 /// Refuses a request that is not signed for `service` by a key without policies, where access keys are
 /// configured: what is shown here is of every account.
-pub(super) fn check_door(
+pub(crate) fn check_door(
     app: &App,
     head: &Parts,
     body: &Bytes,

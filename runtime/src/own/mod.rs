@@ -17,11 +17,16 @@ use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
 use wire::Service;
 
+pub(crate) use dead_letters::check_door;
+
 use crate::app::App;
 use crate::server::{Body, plain, respond};
 
 /// Where Logboom's own operations are.
 pub(crate) const PREFIX: &str = "/_logboom/";
+
+/// The path that tells whether the server is up: answered over plain HTTP too where the port serves HTTPS.
+pub(crate) const HEALTH: &str = "/_logboom/health";
 
 /// Answers an own operation; what there is not says so by name.
 pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Response<Body> {
@@ -36,8 +41,7 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
         return tail::answer(app, head, body);
     }
     if head.method == Method::POST
-        && let Err((status, reason)) =
-            dead_letters::check_door(app, head, body, Service::Logs, "ChangeServer")
+        && let Err((status, reason)) = check_door(app, head, body, Service::Logs, "ChangeServer")
     {
         return plain(status, reason);
     }

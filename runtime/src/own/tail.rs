@@ -109,15 +109,22 @@ fn target(request: &wire::Request) -> Target {
 fn admit(app: &App, head: &Parts, body: &Bytes) -> Result<Caller, Fault> {
     let request = api::into_wire(head, body.clone());
     let target = target(&request);
+    let secure = app.tls.is_some();
     let source = head.extensions.get::<SocketAddr>().map_or([127, 0, 0, 1].into(), SocketAddr::ip);
     if app.is_open() && target.credential.is_none() {
         let account = &app.config.account;
         let identity = access::Identity::administrator(account, "root", "");
-        return Ok(Caller { identity, region: REGION.to_owned(), request_id: app.clock.uuid(), source });
+        return Ok(Caller {
+            identity,
+            region: REGION.to_owned(),
+            request_id: app.clock.uuid(),
+            source,
+            secure,
+        });
     }
     let admitted = doors::admit(app, &target, &request).map_err(|fault| fault.status(403))?;
     let (identity, region) = (admitted.identity, admitted.region);
-    Ok(Caller { identity, region, request_id: app.clock.uuid(), source })
+    Ok(Caller { identity, region, request_id: app.clock.uuid(), source, secure })
 }
 
 fn authorize(caller: &Caller, groups: &[String]) -> Result<(), Fault> {

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::app::App;
 use crate::records::Scope;
+use crate::telemetry::QueryTally;
 
 pub(crate) use pointer::pointer;
 pub(crate) use run::Outcome;
@@ -98,6 +99,7 @@ pub(crate) struct Session {
     state: Mutex<(State, i64)>,
     cancelled: AtomicBool,
     ended: Notify,
+    tally: Arc<QueryTally>,
 }
 
 impl Session {
@@ -134,6 +136,7 @@ impl Session {
         let mut held = lock(&self.state);
         let open = held.0.is_open();
         if open {
+            self.tally.ended(&state, now_ms - self.created_ms);
             *held = (state, now_ms - self.created_ms);
         }
         drop(held);
@@ -153,12 +156,7 @@ impl Session {
 pub(crate) struct Queries {
     sessions: Mutex<VecDeque<Arc<Session>>>,
     turns: Arc<Semaphore>,
-}
-
-impl Default for Queries {
-    fn default() -> Queries {
-        Queries { sessions: Mutex::default(), turns: Arc::new(Semaphore::new(RUNNING_MAX)) }
-    }
+    tally: Arc<QueryTally>,
 }
 
 /// There are as many open queries as may be.
@@ -166,6 +164,24 @@ impl Default for Queries {
 pub(crate) struct TooMany;
 
 impl Queries {
+    /// No sessions; `tally` counts how those to come end.
+    pub(crate) fn new(tally: &Arc<QueryTally>) -> Queries {
+        let turns = Arc::new(Semaphore::new(RUNNING_MAX));
+        Queries { sessions: Mutex::default(), turns, tally: Arc::clone(tally) }
+    }
+
+    /// How many wait for their turn, and how many are at work.
+    pub(crate) fn at_work(&self) -> (u64, u64) {
+        let sessions = lock(&self.sessions);
+        let in_state = |wanted: fn(&State) -> bool| {
+            sessions.iter().filter(|session| wanted(&lock(&session.state).0)).count() as u64
+        };
+        (
+            in_state(|state| matches!(state, State::Scheduled)),
+            in_state(|state| matches!(state, State::Running)),
+        )
+    }
+
     /// Starts a query; it goes on when the request has been answered.
     ///
     /// # Errors
@@ -178,6 +194,7 @@ impl Queries {
             state: Mutex::new((State::Scheduled, 0)),
             cancelled: AtomicBool::new(false),
             ended: Notify::new(),
+            tally: Arc::clone(&self.tally),
         });
         self.make_room(session.created_ms)?;
         lock(&self.sessions).push_back(Arc::clone(&session));

@@ -8,6 +8,9 @@ use crate::point::Point;
 use crate::records::Records;
 use serde::Deserialize;
 
+/// What is told of the log store itself: nobody else writes there.
+const OWN_NAMESPACE: &str = "AWS/Logs";
+
 /// The request.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -25,6 +28,11 @@ impl PutMetricData {
     pub fn check(&self, now_ms: i64) -> Result<Vec<Datum>, Fault> {
         if !self.entity_metric_data.is_empty() {
             return Err(Fault::unsupported("EntityMetricData in PutMetricData"));
+        }
+        if self.namespace == OWN_NAMESPACE {
+            return Err(Fault::value(format!(
+                "The value {OWN_NAMESPACE} for parameter Namespace is invalid."
+            )));
         }
         datum::check(&self.namespace, &self.metric_data, now_ms)
     }

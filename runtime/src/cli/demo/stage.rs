@@ -56,6 +56,7 @@ impl Stage {
             region: "us-east-1".to_owned(),
             access_key: "demo".to_owned(),
             secret_key: "demo".to_owned(),
+            ca_file: None,
         };
         Ok(Stage { client: Client::new(endpoint, clock.clone()), clock, inbox, guests, server })
     }

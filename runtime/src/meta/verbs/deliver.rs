@@ -113,6 +113,14 @@ impl Tx<'_> {
         Ok(self.get(&COUNTS, &Key::of(WAITING))?.unwrap_or(0))
     }
 
+    /// Dead letters kept. Counted one by one: their number is bounded, and this is asked seldom.
+    ///
+    /// # Errors
+    /// Storage failures.
+    pub(crate) fn dead_letters_len(&self) -> Result<u64, MetaError> {
+        Ok(self.scan(&DIED, &Span::all())?.count() as u64)
+    }
+
     /// When the earliest record is due that is not due at `now_ms`.
     ///
     /// # Errors
