@@ -164,6 +164,7 @@ impl Road {
             direction: Direction::Forward,
             after: None,
             snapshot: Some(Position::at(self.reader.next)),
+            containing: Vec::new(),
         };
         let (send, mut scanned) = mpsc::channel(2);
         let store = Arc::clone(&self.reader.app.store);

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::block::{Block, BlockHandle, EventRef};
 use crate::column_block::ColumnBlock;
+use crate::containing::Containing;
 use crate::error::ReadError;
 use crate::id::{EventId, Position};
 use crate::view::Selection;
@@ -36,6 +37,35 @@ pub struct ScanRequest {
     pub after: Option<EventId>,
     /// Only events that arrived before this; `None` = all that are durable when the scan starts.
     pub snapshot: Option<Position>,
+    /// Only events whose message has all of these.
+    pub containing: Vec<Needle>,
+}
+
+/// A text that a message must contain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needle {
+    /// The text.
+    pub text: Vec<u8>,
+    /// Messages with a backslash are taken too: they may write the text with escapes.
+    pub or_escaped: bool,
+}
+
+impl Needle {
+    /// Whether a block may hold such a message.
+    fn may_be_in(&self, handle: &BlockHandle) -> bool {
+        let how = if self.or_escaped { Containing::Decoded } else { Containing::Raw };
+        handle.may_contain(&self.text, how)
+    }
+
+    fn rows(&self, columns: &ColumnBlock) -> Result<Vec<u32>, ReadError> {
+        let mut rows = columns.rows_containing(&self.text)?;
+        if self.or_escaped {
+            rows.extend(columns.rows_containing(b"\\")?);
+            rows.sort_unstable();
+            rows.dedup();
+        }
+        Ok(rows)
+    }
 }
 
 impl ScanRequest {
@@ -49,6 +79,7 @@ impl ScanRequest {
             direction: Direction::Forward,
             after: None,
             snapshot: None,
+            containing: Vec::new(),
         }
     }
 }
@@ -99,9 +130,16 @@ struct Open {
 }
 
 impl Open {
-    fn new(handle: &BlockHandle) -> Result<Self, ReadError> {
+    fn new(handle: &BlockHandle, containing: &[Needle]) -> Result<Self, ReadError> {
         let columns = handle.open()?;
-        let rows = columns.visible()?;
+        let mut rows = columns.visible()?;
+        for needle in containing {
+            let found = needle.rows(&columns)?;
+            rows = Some(match rows {
+                None => found,
+                Some(rows) => rows.into_iter().filter(|row| found.binary_search(row).is_ok()).collect(),
+            });
+        }
         let keys = || Ok(columns.timestamps()?.iter().copied().zip(columns.seqs()?.iter().copied()));
         let keys: Vec<(i64, u64)> = match &rows {
             None => keys()?.collect(),
@@ -170,6 +208,7 @@ impl Cursor {
 pub struct Scan {
     direction: Direction,
     after: Option<Key>,
+    containing: Vec<Needle>,
     /// Not opened yet, in the order of their first key.
     waiting: VecDeque<(Key, BlockHandle)>,
     open: BinaryHeap<Reverse<(Key, usize)>>,
@@ -192,6 +231,7 @@ impl Scan {
         Self {
             direction,
             after,
+            containing: request.containing.clone(),
             waiting: waiting.into(),
             open: BinaryHeap::new(),
             cursors: Vec::new(),
@@ -208,7 +248,10 @@ impl Scan {
 
     /// Opens a block and puts its first row into the merge.
     fn open_block(&mut self, handle: BlockHandle) -> Result<(), ReadError> {
-        let block = Open::new(&handle)?;
+        if !self.containing.iter().all(|needle| needle.may_be_in(&handle)) {
+            return Ok(());
+        }
+        let block = Open::new(&handle, &self.containing)?;
         let (mut start, mut end) = (0, block.keys.len());
         if let Some(after) = self.after {
             match self.direction {
@@ -274,7 +317,7 @@ impl Scan {
         let Some(mut cursor) = self.cursors[slot].take() else { return Ok(None) };
         let mut block = match cursor.block.take() {
             Some(block) => block,
-            None => match Open::new(&cursor.handle) {
+            None => match Open::new(&cursor.handle, &self.containing) {
                 Ok(block) => {
                     self.held_bytes += cursor.held_bytes();
                     block

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use pattern::{Document, NoGuests, Options, Pattern};
 use serde::{Deserialize, Serialize};
-use store::{Direction, EventId, EventRef, GroupId, ReadError, ScanRequest, Selection, Store, StreamId};
+use store::{
+    Direction, EventId, EventRef, GroupId, Needle, ReadError, ScanRequest, Selection, Store, StreamId,
+};
 use tokio::runtime::Handle;
 use wire::Fault;
 use wire::shape::logs::{FilterLogEventsRequest, FilterLogEventsResponse, FilteredLogEvent};
@@ -59,7 +61,7 @@ async fn filter(
         let chosen = choose(tx, &group, &request)?;
         Ok::<_, Fault>((group, chosen))
     })?;
-    let scan = scan_of(&request, &group, chosen)?;
+    let scan = ScanRequest { containing: needles(&pattern), ..scan_of(&request, &group, chosen)? };
     let backwards = scan.direction == Direction::Backward;
     let limit = request.limit.map_or(EVENTS_MAX, |limit| usize::try_from(limit).unwrap_or(EVENTS_MAX));
     let bounds = Bounds { events: limit, bytes: app.limits.sizes.events_response_bytes };
@@ -125,7 +127,16 @@ fn scan_of(
         direction: if backwards { Direction::Backward } else { Direction::Forward },
         after,
         snapshot: None,
+        containing: Vec::new(),
     })
+}
+
+/// What every message has that the pattern matches: storage finds those faster than the pattern does.
+fn needles(pattern: &Pattern) -> Vec<Needle> {
+    let certain = pattern.required_literals();
+    let escaped = pattern.required_literals_unless_escaped().iter().filter(|text| !certain.contains(text));
+    let needle = |text: &String, or_escaped| Needle { text: text.clone().into_bytes(), or_escaped };
+    certain.iter().map(|text| needle(text, false)).chain(escaped.map(|text| needle(text, true))).collect()
 }
 
 #[derive(Clone, Copy)]

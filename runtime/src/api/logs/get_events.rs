@@ -54,6 +54,7 @@ async fn get(
         direction: place.direction,
         after: place.from,
         snapshot: None,
+        containing: Vec::new(),
     };
     let limit = request.limit.map_or(EVENTS_MAX, |limit| usize::try_from(limit).unwrap_or(EVENTS_MAX));
     let bytes_max = app.limits.sizes.events_response_bytes;

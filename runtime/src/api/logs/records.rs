@@ -91,6 +91,7 @@ async fn fields(
         direction: Direction::Backward,
         after: None,
         snapshot: None,
+        containing: Vec::new(),
     };
     let store = Arc::clone(&app.store);
     let (events, counts) = App::blocking(move || count(&store, &scan, &log)).await.map_err(failed)?;

@@ -103,6 +103,20 @@ fn find_each(store: &Store, model: &BTreeMap<(i64, u64), Event>, dice: &mut Dice
     }
 }
 
+/// None, or a part of some message.
+fn needles(events: &[Event], dice: &mut Dice) -> Vec<Needle> {
+    let Some(event) = events.get(dice.below(3 * events.len() as u64) as usize) else { return Vec::new() };
+    let end = 1 + dice.below(event.message.len() as u64) as usize;
+    let start = dice.below(end as u64) as usize;
+    let text = event.message.get(start..end).unwrap_or_default().to_vec();
+    vec![Needle { text, or_escaped: dice.one_in(2) }]
+}
+
+fn has(event: &Event, needle: &Needle) -> bool {
+    let contains = |text: &[u8]| memchr::memmem::find(&event.message, text).is_some();
+    contains(&needle.text) || needle.or_escaped && contains(b"\\")
+}
+
 fn check_against(store: &Store, model: &BTreeMap<(i64, u64), Event>, dice: &mut Dice) {
     let mut by_seq: Vec<Event> = model.values().cloned().collect();
     by_seq.sort_by_key(|event| event.position);
@@ -120,7 +134,8 @@ fn check_against(store: &Store, model: &BTreeMap<(i64, u64), Event>, dice: &mut 
         let (from_ms, to_ms) = (dice.below(300) as i64, 200 + dice.below(400) as i64);
         let direction = if dice.one_in(2) { Direction::Forward } else { Direction::Backward };
         let snapshot = dice.one_in(2).then(|| Position::at(dice.below(by_seq.len() as u64 + 1)));
-        let request = ScanRequest { selection, from_ms, to_ms, direction, after: None, snapshot };
+        let containing = needles(&by_seq, dice);
+        let request = ScanRequest { selection, from_ms, to_ms, direction, after: None, snapshot, containing };
         let mut expected: Vec<Event> = model
             .values()
             .filter(|event| {
@@ -132,6 +147,7 @@ fn check_against(store: &Store, model: &BTreeMap<(i64, u64), Event>, dice: &mut 
                         .is_none_or(|streams| streams.contains(&event.stream))
                     && (from_ms..=to_ms).contains(&event.timestamp_ms)
                     && snapshot.is_none_or(|snapshot| event.position < snapshot)
+                    && request.containing.iter().all(|needle| has(event, needle))
             })
             .cloned()
             .collect();
