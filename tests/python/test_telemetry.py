@@ -10,7 +10,8 @@ import urllib.request
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import eventually
+from conftest import ACCOUNT, REGION, eventually
+from test_functions import deploy, guest
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 SAMPLE = re.compile(rf"({NAME})(?:\{{(.*)\}})? (\S+)")
@@ -224,6 +225,42 @@ def test_counts_survive_an_orderly_end_and_are_not_counted_twice(make_server):
     assert sum(points(server, "IncomingLogEvents", [("LogGroupName", "/a")]).values()) == 4
     server.restart()
     assert sum(points(server, "IncomingLogEvents").values()) == 4
+
+
+def test_what_is_forwarded_and_what_is_not_is_counted(virtual):
+    deploy(virtual, "digest", guest("error_digest"))
+    deploy(virtual, "broken", guest("hostile_guest"), Environment={"Variables": {"behaviour": "retry"}})
+    virtual.put("/fed", "s", ["before"])
+    for filter_name, function in (("good", "digest"), ("bad", "broken")):
+        virtual.logs.put_subscription_filter(
+            logGroupName="/fed",
+            filterName=filter_name,
+            filterPattern="ERROR",
+            destinationArn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}",
+        )
+    virtual.put("/fed", "s", ["ERROR one", "INFO two", "ERROR three"])
+    virtual.advance(120)
+
+    def of(metric, filter_name):
+        dimensions = [("LogGroupName", "/fed"), ("DestinationType", "Lambda"), ("FilterName", filter_name)]
+        return sum(points(virtual, metric, dimensions).values())
+
+    assert of("ForwardedLogEvents", "good") == 2
+    assert of("ForwardedBytes", "good") == len("ERROR one") + len("ERROR three")
+    assert of("DeliveryErrors", "good") == 0
+    assert of("ForwardedLogEvents", "bad") == 0 and of("DeliveryErrors", "bad") >= 2
+    samples = scrape(virtual)
+    good = {"account": ACCOUNT, "function": "digest"}
+    assert value(samples, "logboom_function_calls_total", **good) >= 1
+    assert value(samples, "logboom_function_errors_total", **good) == 0
+    assert value(samples, "logboom_consumers", kind="subscription") == 2
+    # The reader that is stuck is behind, and the page says for how long.
+    virtual.put("/fed", "s", ["ERROR four"])
+    virtual.advance(30)
+    samples = scrape(virtual)
+    assert value(samples, "logboom_consumers_failing", kind="subscription") == 1
+    assert value(samples, "logboom_consumer_lag_events", kind="subscription") >= 1
+    assert value(samples, "logboom_consumer_lag_seconds", kind="subscription") >= 30
 
 
 def test_only_so_many_groups_have_metrics_of_their_own(make_server, tmp_path):
