@@ -4,6 +4,7 @@
 pub(crate) mod actions;
 mod evidence;
 pub(crate) mod explain;
+mod guest_metrics;
 mod schedule;
 pub(crate) mod ticker;
 

@@ -39,8 +39,8 @@ pub(crate) async fn sweep(app: Arc<App>) -> Result<(), String> {
     let lost = if cutoffs.is_empty() {
         Vec::new()
     } else {
-        // Where the readers are is looked at before: what they read meanwhile is then counted as a gap
-        // although it was none, never the other way round.
+        // What a reader had read before is no gap, what it reads afterwards it does not find.
+        let _alone = app.fan_out.retaining().await;
         let consumers = app.fan_out.consumers();
         let store = Arc::clone(&app.store);
         let freed = App::blocking(move || store.retain(&cutoffs)).await.map_err(|error| error.to_string())?;

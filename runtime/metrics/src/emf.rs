@@ -30,16 +30,25 @@ pub enum Embedded {
     Points(Vec<Publication>),
     /// It means to have them and breaks the format (EMFValidationErrors): why.
     Invalid(String),
+    /// It means to have them and is no JSON (EMFParsingErrors): why.
+    Unreadable(String),
 }
+
+/// What every event in this format contains.
+pub const MARK: &str = "\"_aws\"";
 
 /// Reads the metrics of an event. `event` is the reference its points carry.
 pub fn read(message: &str, event: &EventReference, now_ms: i64) -> Embedded {
     let text = message.trim();
     // Most events are none: look for the name before parsing.
-    if !text.starts_with('{') || !text.contains("\"_aws\"") || !text.contains("\"CloudWatchMetrics\"") {
+    if !text.starts_with('{') || !text.contains(MARK) || !text.contains("\"CloudWatchMetrics\"") {
         return Embedded::None;
     }
-    let Ok(Value::Object(root)) = serde_json::from_str(text) else { return Embedded::None };
+    let root = match serde_json::from_str(text) {
+        Ok(Value::Object(root)) => root,
+        Ok(_) => return Embedded::None,
+        Err(error) => return Embedded::Unreadable(error.to_string()),
+    };
     let Some(aws) = root.get("_aws").and_then(Value::as_object) else { return Embedded::None };
     let Some(directives) = aws.get("CloudWatchMetrics") else { return Embedded::None };
     match points(&root, aws, directives, event, now_ms) {
@@ -181,6 +190,7 @@ mod tests {
             let message = case["event"].as_str().map_or_else(|| case["event"].to_string(), str::to_owned);
             match read(&message, &event(5, 1), NOW_MS) {
                 Embedded::None => assert_eq!(case["expect"], "none", "{line}"),
+                Embedded::Unreadable(_) => assert_eq!(case["expect"], "unreadable", "{line}"),
                 Embedded::Invalid(why) => {
                     let part = case["invalid"].as_str().unwrap_or_else(|| panic!("invalid ({why}): {line}"));
                     assert!(why.contains(part), "{why:?} lacks {part:?}");

@@ -1,10 +1,10 @@
-//! Owns what a metric filter publishes: which points come out of the values it took from the events of a minute, and
-//! when its default value counts. Refuses to match patterns: values come in extracted.
+//! Owns what a metric filter publishes and when its default value counts. Refuses to match patterns: values come in
+//! extracted (`gather`).
 
 use crate::distribution::Distribution;
 use crate::fault::Fault;
-use crate::name::{Dimension, Metric};
-use crate::point::{EventReference, Point, PointKey, Tier};
+use crate::name::Metric;
+use crate::point::{Point, PointKey, Tier};
 use crate::unit::Unit;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -50,18 +50,6 @@ impl Transformation {
     }
 }
 
-/// What a filter took from one matching event.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Match {
-    /// The value, `None` if the event had none or it was no number: nothing is published for it.
-    pub value: Option<f64>,
-    /// The values of the transformation's dimensions; an event that lacks one publishes nothing and is not given
-    /// here with fewer.
-    pub dimensions: Vec<Dimension>,
-    /// The event; its timestamp says which minute it belongs to.
-    pub event: EventReference,
-}
-
 /// A point to merge into the series of a metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Publication {
@@ -80,29 +68,6 @@ pub struct Tally {
     minutes: BTreeMap<i64, bool>,
 }
 
-/// Points for the matches of a batch of events: one for each minute and dimension set.
-pub fn publish(of: &Transformation, matches: &[Match], now_ms: i64) -> Vec<Publication> {
-    let mut groups: BTreeMap<(Metric, PointKey), Vec<(f64, &EventReference)>> = BTreeMap::new();
-    for one in matches {
-        let Some(value) = one.value.and_then(|value| crate::number::accept(value, "metricValue").ok()) else {
-            continue;
-        };
-        // A dimension value CloudWatch would not take (empty, too long) publishes nothing, like a missing one.
-        let Ok(metric) = Metric::new(&of.namespace, &of.name, &one.dimensions, "") else { continue };
-        let key = key(of, one.event.timestamp_ms, now_ms);
-        groups.entry((metric, key)).or_default().push((value, &one.event));
-    }
-    groups
-        .into_iter()
-        .filter_map(|((metric, key), values)| {
-            let pairs: Vec<(f64, f64)> = values.iter().map(|(value, _)| (*value, 1.0)).collect();
-            let events = values.iter().map(|(_, event)| (*event).clone()).collect();
-            let point = Point::with_events(Distribution::values(&pairs)?, events);
-            Some(Publication { metric, key, point })
-        })
-        .collect()
-}
-
 fn key(of: &Transformation, timestamp_ms: i64, now_ms: i64) -> PointKey {
     let tier = crate::retention::tier_at(Tier::Minute, timestamp_ms, now_ms);
     PointKey { bucket_ms: tier.bucket_ms(timestamp_ms), tier, unit: of.unit }
@@ -112,6 +77,13 @@ impl Tally {
     /// Counts an event that arrived, matching or not.
     pub fn saw(&mut self, timestamp_ms: i64, matched: bool) {
         *self.minutes.entry(Tier::Minute.bucket_ms(timestamp_ms)).or_default() |= matched;
+    }
+
+    /// Counts what another tally counted.
+    pub fn add(&mut self, other: &Tally) {
+        for (minute_ms, matched) in &other.minutes {
+            *self.minutes.entry(*minute_ms).or_default() |= matched;
+        }
     }
 
     /// Closes the minutes that end at or before `until_ms`: the default value for each in which events arrived and
@@ -147,7 +119,6 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::point::tests::event;
 
     const MINUTE_MS: i64 = 60_000;
 
@@ -159,42 +130,6 @@ mod tests {
             default_value: None,
             dimensions: vec![],
         }
-    }
-
-    fn matched(timestamp_ms: i64, position: u64, value: f64) -> Match {
-        Match { value: Some(value), dimensions: vec![], event: event(timestamp_ms, position) }
-    }
-
-    #[test]
-    fn values_of_a_minute_become_one_point_with_its_events() {
-        let matches = [matched(1, 1, 2.0), matched(59_999, 2, 2.0), matched(MINUTE_MS, 3, 5.0)];
-        let published = publish(&transformation(), &matches, MINUTE_MS);
-        assert_eq!(published.len(), 2);
-        assert_eq!(published[0].key.bucket_ms, 0);
-        assert_eq!(published[0].point.values.weighted().unwrap(), [(2.0, 2.0)]);
-        assert_eq!(published[0].point.events, [event(59_999, 2), event(1, 1)]);
-        assert_eq!(published[1].key.bucket_ms, MINUTE_MS);
-    }
-
-    #[test]
-    fn no_number_publishes_nothing() {
-        let mut bad = matched(1, 1, f64::NAN);
-        assert_eq!(publish(&transformation(), &[bad.clone()], 0), []);
-        bad.value = None;
-        assert_eq!(publish(&transformation(), &[bad], 0), []);
-    }
-
-    #[test]
-    fn dimension_sets_are_metrics_of_their_own() {
-        let with = |value: &str, position| Match {
-            dimensions: vec![Dimension::new("Code", value)],
-            ..matched(1, position, 1.0)
-        };
-        let published =
-            publish(&transformation(), &[with("500", 1), with("404", 2), with("500", 3), with("", 4)], 0);
-        let counts: Vec<_> =
-            published.iter().map(|p| (p.metric.dimensions[0].value.as_str(), p.point.values.count)).collect();
-        assert_eq!(counts, [("404", 1.0), ("500", 2.0)]);
     }
 
     #[test]

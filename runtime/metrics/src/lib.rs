@@ -13,6 +13,7 @@ pub mod distribution;
 pub mod emf;
 pub mod fault;
 pub mod filter;
+pub mod gather;
 pub mod name;
 pub mod number;
 pub mod operation;

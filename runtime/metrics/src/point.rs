@@ -3,13 +3,15 @@
 
 use crate::distribution::Distribution;
 use crate::unit::Unit;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// How many events a point refers to at most: the newest.
 pub const EVENTS_MAX: usize = 50;
 
-/// A log event that contributed to a point.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A log event that contributed to a point. A point has up to [`EVENTS_MAX`] of them, so they are kept as
+/// `[timestamp, position, group, stream, source]`. Without that form, the names would be most of a point; a reference
+/// with names is read too.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 pub struct EventReference {
     /// The event's own time.
     pub timestamp_ms: i64,
@@ -21,6 +23,12 @@ pub struct EventReference {
     pub stream_id: u64,
     /// What took the value from the event: `filter-name@revision`, or the digest of a module.
     pub source: String,
+}
+
+impl Serialize for EventReference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.timestamp_ms, self.position, self.group_id, self.stream_id, &self.source).serialize(serializer)
+    }
 }
 
 /// Values and the events behind them.
@@ -129,6 +137,16 @@ pub(crate) mod tests {
         assert_eq!((point.events[0].timestamp_ms, point.events[49].timestamp_ms), (79, 30));
         let twice = point.merge(&point);
         assert_eq!((twice.events, twice.values.count), (point.events, 2.0));
+    }
+
+    #[test]
+    fn references_are_kept_short_and_read_with_names_too() {
+        let short = serde_json::to_string(&event(5, 7)).unwrap();
+        assert_eq!(short, r#"[5,7,1,2,"errors@1"]"#);
+        let long = r#"{"timestamp_ms":5,"position":7,"group_id":1,"stream_id":2,"source":"errors@1"}"#;
+        for text in [short.as_str(), long] {
+            assert_eq!(serde_json::from_str::<EventReference>(text).unwrap(), event(5, 7));
+        }
     }
 
     fn points() -> impl Strategy<Value = Point> {

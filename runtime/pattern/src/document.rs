@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::columns::{Field, Fields};
-use crate::json::{Tape, Value, scan_object};
+use crate::json::{Tape, Value, scan_object_into};
 
 const ABSENT: u8 = 1;
 const PRESENT: u8 = 2;
@@ -37,12 +37,40 @@ impl<'t> Document<'t> {
     }
 
     pub(crate) fn object(&self) -> Option<Value<'_>> {
-        let tape = self.tape.get_or_init(|| scan_object(self.text));
+        let tape = self.tape.get_or_init(|| scan_object_into(self.text, Tape::default()));
         tape.as_ref().map(|tape| tape.root(self.text))
     }
 
     pub(crate) fn is_parsed(&self) -> bool {
         self.tape.get().is_some()
+    }
+
+    pub(crate) fn is_split(&self) -> bool {
+        self.fields.get().is_some()
+    }
+
+    /// Parses the message into the room of another tape, if it was not yet.
+    pub(crate) fn parse_into(&self, room: Tape) {
+        self.tape.get_or_init(|| scan_object_into(self.text, room));
+    }
+
+    /// Splits the message into the room of another's fields, if it was not yet.
+    pub(crate) fn split_into(&self, mut room: Vec<Field<'t>>) {
+        self.fields.get_or_init(|| {
+            room.clear();
+            room.extend(Fields::of(self.text));
+            room
+        });
+    }
+
+    /// Tape and fields, for their room.
+    pub(crate) fn into_parts(self) -> (Option<Tape>, Option<Vec<Field<'t>>>) {
+        (self.tape.into_inner().flatten(), self.fields.into_inner())
+    }
+
+    /// It is known from elsewhere that there is no backslash.
+    pub(crate) fn has_no_backslash(&mut self) {
+        *self.backslash.get_mut() = ABSENT;
     }
 
     pub(crate) fn has_backslash(&self) -> bool {

@@ -29,6 +29,7 @@ mod pattern;
 mod regex;
 mod required;
 mod selector;
+mod set;
 mod term;
 mod wording;
 
@@ -38,3 +39,4 @@ pub use guests::{Guests, NoGuests};
 pub use limits::Limits;
 pub use pattern::{Kind, Options, Pattern};
 pub use selector::ValueSelector;
+pub use set::{Literal, Messages, Set};

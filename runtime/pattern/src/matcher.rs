@@ -34,10 +34,15 @@ impl ColumnMatcher {
         ColumnMatcher { columns, rarest }
     }
 
-    fn matches(&self, document: &Document<'_>) -> bool {
+    /// Whether the literal that rules most lines out is there.
+    pub(crate) fn is_possible(&self, document: &Document<'_>) -> bool {
         let possible =
             |finder: &memchr::memmem::Finder<'_>| finder.find(document.text().as_bytes()).is_some();
-        self.rarest.as_ref().is_none_or(possible) && self.columns.matches(document)
+        self.rarest.as_ref().is_none_or(possible)
+    }
+
+    fn matches(&self, document: &Document<'_>) -> bool {
+        self.is_possible(document) && self.columns.matches(document)
     }
 }
 
@@ -64,6 +69,14 @@ impl Matcher {
     pub(crate) fn guests(&self) -> &[String] {
         match self {
             Matcher::Json(json) => &json.guests,
+            _ => &[],
+        }
+    }
+
+    /// Texts of which every matching message contains one, where the pattern offers some; else nothing.
+    pub(crate) fn alternatives(&self) -> &[String] {
+        match self {
+            Matcher::Terms(terms) => terms.alternatives(),
             _ => &[],
         }
     }

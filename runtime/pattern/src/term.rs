@@ -96,6 +96,7 @@ pub(crate) struct TermMatcher {
     none: AnyOf,
     any: Option<AnyOf>,
     literals: Vec<String>,
+    alternatives: Vec<String>,
 }
 
 impl TermMatcher {
@@ -106,7 +107,9 @@ impl TermMatcher {
             all.push(only.clone());
         }
         let literals = required::minimal(all);
+        let alternatives = any.clone().filter(|any| any.len() > 1).unwrap_or_default();
         TermMatcher {
+            alternatives,
             all: literals.iter().map(|literal| finder(literal)).collect(),
             none: AnyOf::new(&terms.none),
             any: any.filter(|any| any.len() > 1).map(|any| AnyOf::new(&any)),
@@ -124,6 +127,11 @@ impl TermMatcher {
     /// Terms that every matching message contains, longest first.
     pub(crate) fn literals(&self) -> &[String] {
         &self.literals
+    }
+
+    /// Terms of which every matching message contains at least one; none where there is no choice.
+    pub(crate) fn alternatives(&self) -> &[String] {
+        &self.alternatives
     }
 
     /// The one literal whose presence decides, if there is nothing else to the pattern.

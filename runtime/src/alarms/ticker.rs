@@ -2,6 +2,10 @@
 //! behind a breach, and commits state, history and what is to leave together. Refuses to know how a state is
 //! decided, and to send.
 //!
+//! A tick waits for the native metric filters, then all alarms are evaluated but those on a metric that a function has
+//! a part in: these are held until the filters that ask functions have passed the tick too. So a slow function
+//! delays, and leaves partial data to, only the alarms that depend on it.
+//!
 //! An evaluation that changes nothing writes nothing: that every alarm was evaluated up to a moment is one row.
 
 use std::collections::BTreeMap;
@@ -15,10 +19,12 @@ use metrics::tick::{self, Readiness, WAIT_MAX_MS};
 use store::Position;
 use tokio::sync::watch;
 
+use super::guest_metrics::GuestMetrics;
 use super::schedule::Schedule;
 use super::{actions, evidence};
 use crate::app::App;
 use crate::clock::Worker;
+use crate::ingest::fan_out::MetricReader;
 use crate::meta::{Key, MetaError, Table, Tx};
 use crate::telemetry::vended;
 
@@ -59,10 +65,19 @@ async fn run(app: Arc<App>, mut worker: Worker, mut stopping: watch::Receiver<bo
     }
 }
 
-/// A tick that is to be evaluated once everything stored before it has been counted.
+/// Since when, and for which events to be counted, a tick waits.
+#[derive(Clone, Copy)]
 struct Waiting {
     since_ms: i64,
     position: Position,
+}
+
+/// Alarms of one tick that wait for filters that ask functions.
+struct Held {
+    waiting: Waiting,
+    /// The native filters were too slow for this tick already.
+    partial: bool,
+    ids: Vec<u64>,
 }
 
 struct Ticker {
@@ -70,8 +85,11 @@ struct Ticker {
     /// `None` until it could be read.
     schedule: Option<Schedule>,
     waiting: BTreeMap<i64, Waiting>,
-    /// Ticks up to here wait no more: the metric filters were too slow for one of them.
-    gave_up_ms: i64,
+    /// By tick.
+    held: BTreeMap<i64, Held>,
+    guest_metrics: GuestMetrics,
+    /// By reader: ticks up to here wait no more, its metric filters were too slow for one of them.
+    gave_up_ms: [i64; MetricReader::ALL.len()],
     /// Something was evaluated that [`THROUGH`] does not say.
     has_news: bool,
 }
@@ -90,7 +108,15 @@ type Outcome = (AlarmRecord, Evaluation, Vec<EvidenceLine>);
 
 impl Ticker {
     fn new(app: Arc<App>) -> Ticker {
-        Ticker { app, schedule: None, waiting: BTreeMap::new(), gave_up_ms: i64::MIN, has_news: false }
+        Ticker {
+            app,
+            schedule: None,
+            waiting: BTreeMap::new(),
+            held: BTreeMap::new(),
+            guest_metrics: GuestMetrics::default(),
+            gave_up_ms: [i64::MIN; MetricReader::ALL.len()],
+            has_news: false,
+        }
     }
 
     /// Evaluates what is due; says when to look again without being nudged.
@@ -101,26 +127,55 @@ impl Ticker {
             // Alarms on AWS/Logs metrics are to see the minute that has just ended.
             vended::write(&self.app, tick_ms - tick_ms.rem_euclid(60_000)).await?;
         }
-        while let Some(tick_ms) = self.first_tick() {
-            if tick_ms > now_ms {
-                break;
-            }
-            match self.readiness(tick_ms, now_ms) {
-                Readiness::Wait { until_ms } => return Ok(Some(until_ms)),
-                Readiness::Go => self.evaluate(tick_ms, false).await?,
-                Readiness::GoPartial => {
-                    tracing::warn!(tick_ms, "alarms are evaluated before all events were counted");
-                    self.gave_up_ms = now_ms;
-                    self.evaluate(tick_ms, true).await?;
-                }
-            }
-            self.waiting.remove(&tick_ms);
+        let mut again_ms = self.evaluate_due(now_ms).await?;
+        for until_ms in self.evaluate_held(now_ms).await? {
+            again_ms = Some(again_ms.map_or(until_ms, |again_ms| again_ms.min(until_ms)));
         }
         if self.has_news {
-            self.app.meta.change(move |tx| tx.put(&THROUGH, &Key::of(()), &now_ms)).await?;
+            // What is held is not evaluated: after a restart it is due again.
+            let held_ms = self.held.keys().next().map_or(i64::MAX, |tick_ms| tick_ms - 1);
+            let through_ms = now_ms.min(held_ms);
+            self.app.meta.change(move |tx| tx.put(&THROUGH, &Key::of(()), &through_ms)).await?;
             self.has_news = false;
         }
+        Ok(again_ms)
+    }
+
+    /// Evaluates the ticks that are due; says when to look again.
+    async fn evaluate_due(&mut self, now_ms: i64) -> Result<Option<i64>, MetaError> {
+        while let Some(tick_ms) = self.first_tick().filter(|tick_ms| *tick_ms <= now_ms) {
+            let position = self.app.store.durable_position();
+            let waiting =
+                *self.waiting.entry(tick_ms).or_insert(Waiting { since_ms: now_ms.max(tick_ms), position });
+            let partial = match self.readiness(MetricReader::Native, tick_ms, waiting, now_ms) {
+                Readiness::Wait { until_ms } => return Ok(Some(until_ms)),
+                readiness => readiness == Readiness::GoPartial,
+            };
+            self.evaluate(tick_ms, waiting, partial).await?;
+            self.waiting.remove(&tick_ms);
+        }
         Ok(self.first_tick())
+    }
+
+    /// Evaluates what was held for functions and need not wait any more; says when the rest need not.
+    async fn evaluate_held(&mut self, now_ms: i64) -> Result<Vec<i64>, MetaError> {
+        let (mut later_ms, mut ready) = (Vec::new(), Vec::new());
+        for tick_ms in self.held.keys().copied().collect::<Vec<_>>() {
+            let Some(held) = self.held.get(&tick_ms) else { continue };
+            let (waiting, partial) = (held.waiting, held.partial);
+            match self.readiness(MetricReader::Guests, tick_ms, waiting, now_ms) {
+                Readiness::Wait { until_ms } => later_ms.push(until_ms),
+                readiness => ready.push((tick_ms, partial || readiness == Readiness::GoPartial)),
+            }
+        }
+        for (tick_ms, partial) in ready {
+            let Some(held) = self.held.remove(&tick_ms) else { continue };
+            if let Err(error) = self.evaluate_all(&held.ids, tick_ms, partial).await {
+                self.held.insert(tick_ms, held);
+                return Err(error);
+            }
+        }
+        Ok(later_ms)
     }
 
     fn first_tick(&self) -> Option<i64> {
@@ -144,33 +199,85 @@ impl Ticker {
         })
     }
 
-    fn readiness(&mut self, tick_ms: i64, now_ms: i64) -> Readiness {
-        let store = &self.app.store;
-        let waiting = self
-            .waiting
-            .entry(tick_ms)
-            .or_insert_with(|| Waiting { since_ms: now_ms.max(tick_ms), position: store.durable_position() });
-        let has_passed = self.app.fan_out.metrics_passed(waiting.position, tick_ms);
-        let since_ms = if tick_ms <= self.gave_up_ms { now_ms - WAIT_MAX_MS } else { waiting.since_ms };
-        tick::readiness(now_ms, since_ms, has_passed)
+    fn readiness(&mut self, of: MetricReader, tick_ms: i64, waiting: Waiting, now_ms: i64) -> Readiness {
+        let has_passed = self.app.fan_out.metrics_passed(of, waiting.position, tick_ms);
+        let gave_up_ms = &mut self.gave_up_ms[of as usize];
+        let since_ms = if tick_ms <= *gave_up_ms { now_ms - WAIT_MAX_MS } else { waiting.since_ms };
+        let readiness = tick::readiness(now_ms, since_ms, has_passed);
+        if readiness == Readiness::GoPartial {
+            let filters = of.name();
+            tracing::warn!(tick_ms, filters, "alarms are evaluated before all events were counted");
+            *gave_up_ms = now_ms;
+        }
+        readiness
     }
 
-    /// Evaluates every alarm that is due at the tick, by rising id.
-    async fn evaluate(&mut self, tick_ms: i64, partial: bool) -> Result<(), MetaError> {
+    /// Evaluates the alarms that are due at the tick, but holds those that depend on functions that are behind.
+    async fn evaluate(&mut self, tick_ms: i64, waiting: Waiting, partial: bool) -> Result<(), MetaError> {
         let Some(schedule) = &mut self.schedule else { return Ok(()) };
         let due = schedule.take(tick_ms);
-        let mut left = &due[..];
-        while !left.is_empty() {
-            let (batch, rest) = left.split_at(left.len().min(BATCH));
-            match evaluate(&self.app, batch, tick_ms, partial).await {
-                Ok(next) => next.into_iter().for_each(|(id, next_ms)| schedule.set(id, next_ms)),
-                Err(error) => {
-                    // They are due still.
-                    left.iter().for_each(|id| schedule.set(*id, tick_ms));
-                    return Err(error);
-                }
+        let (ready, held) = match self.split(due, tick_ms, waiting) {
+            Ok(split) => split,
+            Err((due, error)) => {
+                self.again(&due, tick_ms);
+                return Err(error);
             }
-            left = rest;
+        };
+        if !held.is_empty() {
+            self.held.insert(tick_ms, Held { waiting, partial, ids: held });
+        }
+        let evaluated = self.evaluate_all(&ready, tick_ms, partial).await;
+        if evaluated.is_err() {
+            self.again(&ready, tick_ms);
+        }
+        evaluated
+    }
+
+    /// Alarms that can be evaluated, and those to hold.
+    #[allow(clippy::type_complexity, reason = "two lists, or the one given and why")]
+    fn split(
+        &mut self,
+        due: Vec<u64>,
+        tick_ms: i64,
+        waiting: Waiting,
+    ) -> Result<(Vec<u64>, Vec<u64>), (Vec<u64>, MetaError)> {
+        let fan_out = &self.app.fan_out;
+        if fan_out.metrics_passed(MetricReader::Guests, waiting.position, tick_ms) {
+            return Ok((due, Vec::new()));
+        }
+        let (known, definitions) = (&mut self.guest_metrics, fan_out.definitions());
+        let depends = self.app.meta.read(|tx| {
+            known.refresh(tx, definitions)?;
+            let depends = |id: &u64| {
+                Ok(by_id(tx, *id)?.is_some_and(|alarm| known.has(&alarm.scope, &alarm.spec.metric)))
+            };
+            due.iter().map(depends).collect::<Result<Vec<bool>, MetaError>>()
+        });
+        match depends {
+            Ok(depends) => {
+                let (held, ready): (Vec<_>, Vec<_>) =
+                    due.into_iter().zip(depends).partition(|(_, depends)| *depends);
+                let ids = |pairs: Vec<(u64, bool)>| pairs.into_iter().map(|(id, _)| id).collect();
+                Ok((ids(ready), ids(held)))
+            }
+            Err(error) => Err((due, error)),
+        }
+    }
+
+    /// They are due still.
+    fn again(&mut self, ids: &[u64], tick_ms: i64) {
+        if let Some(schedule) = &mut self.schedule {
+            ids.iter().for_each(|id| schedule.set(*id, tick_ms));
+        }
+    }
+
+    /// Evaluates alarms, by rising id, at a tick; those that were before a failure are not due at it any more.
+    async fn evaluate_all(&mut self, ids: &[u64], tick_ms: i64, partial: bool) -> Result<(), MetaError> {
+        for batch in ids.chunks(BATCH) {
+            let next = evaluate(&self.app, batch, tick_ms, partial).await?;
+            if let Some(schedule) = &mut self.schedule {
+                next.into_iter().for_each(|(id, next_ms)| schedule.set(id, next_ms));
+            }
         }
         self.has_news = true;
         Ok(())

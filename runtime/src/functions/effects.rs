@@ -11,6 +11,7 @@ use metrics::distribution::Distribution;
 use metrics::point::{Point, Tier};
 use metrics::records::Records as _;
 use metrics::{Dimension, Metric, Unit};
+use store::Events;
 use wasm::{
     Effects, InvokeError, MetricDatum, NotifyError, Publish, SinkEvent, SinkWrite, StateRead, StateWrite,
 };
@@ -217,11 +218,10 @@ async fn store(app: &Arc<App>, scope: &Scope, hop: u8, write: SinkWrite) -> Resu
         return Err(no_group(&log_group));
     };
     events.sort_by_key(|event| event.timestamp);
-    let events: Vec<(i64, String)> =
+    let events: Events =
         events.into_iter().map(|SinkEvent { timestamp, message }| (timestamp, message)).collect();
     // Boxed: what is stored may go through a transformer, which is a call like this one.
-    let stored =
-        Box::pin(accept(app, Arrival { group: &group, stream: &stream, hop, events: &events })).await;
+    let stored = Box::pin(accept(app, Arrival { group: &group, stream: &stream, hop, events })).await;
     match stored {
         Ok(_) => Ok(()),
         Err(AcceptError::Append(error)) => Err(Uncommitted::Failed(error.to_string())),

@@ -51,7 +51,8 @@ pub(super) async fn append(app: &Arc<App>, ready: &Ready, hop: u8, lines: Vec<(i
 
 async fn store(app: &Arc<App>, ready: &Ready, hop: u8, events: &[(i64, String)]) -> Result<(), String> {
     let (group, stream) = destination(app, ready).await.map_err(|error| error.to_string())?;
-    let arrival = Arrival { group: &group, stream: &stream, hop: hop.saturating_add(1), events };
+    let stored = events.iter().map(|(timestamp_ms, line)| (*timestamp_ms, line)).collect();
+    let arrival = Arrival { group: &group, stream: &stream, hop: hop.saturating_add(1), events: stored };
     match accept(app, arrival).await {
         Ok(_) => Ok(()),
         Err(AcceptError::Append(error)) => Err(error.to_string()),

@@ -13,15 +13,15 @@ use crate::records::groups::GroupRecord;
 use crate::records::streams::StreamRecord;
 
 /// A batch on its way in.
-pub(crate) struct Arrival<'a, M> {
+pub(crate) struct Arrival<'a> {
     /// The group.
     pub(crate) group: &'a GroupRecord,
     /// The stream of it.
     pub(crate) stream: &'a StreamRecord,
     /// Deliveries between the first cause and these events; 0 = a client wrote them.
     pub(crate) hop: u8,
-    /// Timestamp (epoch milliseconds) and message, in the order given.
-    pub(crate) events: &'a [(i64, M)],
+    /// The events in the order given; their messages are UTF-8.
+    pub(crate) events: Events,
 }
 
 /// What became of a batch.
@@ -53,20 +53,17 @@ pub(crate) enum AcceptError {
 ///
 /// # Errors
 /// See [`AcceptError`].
-pub(crate) async fn accept<M: AsRef<str>>(
-    app: &Arc<App>,
-    arrival: Arrival<'_, M>,
-) -> Result<Accepted, AcceptError> {
+pub(crate) async fn accept(app: &Arc<App>, arrival: Arrival<'_>) -> Result<Accepted, AcceptError> {
     let Arrival { group, stream, hop, events } = arrival;
     let now_ms = app.clock.now_ms();
-    let sizes = events.iter().map(|(timestamp_ms, message)| (*timestamp_ms, message.as_ref().len()));
+    let sizes = events.iter().map(|(timestamp_ms, message)| (timestamp_ms, message.len()));
     let checked = batch::check(now_ms, group.retention_days, sizes).map_err(AcceptError::Batch)?;
-    let taken = &events[checked.range];
+    let taken = events.only(checked.range);
     if taken.is_empty() {
         return Ok(Accepted { ack: None, rejected: checked.rejected });
     }
     let stored = match Transformer::of(group) {
-        None => as_they_are(taken),
+        None => taken,
         // Boxed: a call of a guest is large, and most groups have none.
         Some(transformer) => {
             Box::pin(transform::transform(app, group, stream, &transformer, (hop, taken))).await?
@@ -86,16 +83,6 @@ pub(crate) async fn accept<M: AsRef<str>>(
     counts.incoming_events.add(ack.count);
     counts.incoming_bytes.add(bytes);
     Ok(Accepted { ack: Some(ack), rejected: checked.rejected })
-}
-
-/// The events as they came.
-pub(super) fn as_they_are<M: AsRef<str>>(events: &[(i64, M)]) -> Events {
-    let bytes = events.iter().map(|(_, message)| message.as_ref().len()).sum();
-    let mut stored = Events::with_capacity(events.len(), bytes);
-    for (timestamp_ms, message) in events {
-        stored.push(*timestamp_ms, message.as_ref());
-    }
-    stored
 }
 
 async fn append(app: &Arc<App>, batch: Batch) -> Result<Ack, AcceptError> {

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use store::Position;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::activity::Activity;
 use super::followers::Followers;
@@ -47,6 +48,8 @@ pub(crate) struct FanOut {
     metric_watchers: Followers,
     consumers: Mutex<BTreeMap<String, Consumer>>,
     activity: Activity,
+    /// Read by readers while they read a page and report it, written by retention.
+    retaining: RwLock<()>,
 }
 
 /// How far metrics from log events are.
@@ -113,13 +116,12 @@ impl FanOut {
         self.definitions.load(Ordering::SeqCst)
     }
 
-    /// Whether every event before `position` has been counted by the metric filters, and every minute that ended
-    /// at or before `tick_ms` has its default values.
-    pub(crate) fn metrics_passed(&self, position: Position, tick_ms: i64) -> bool {
-        lock(&self.metrics).iter().all(|metrics| {
-            metrics.next.is_some_and(|next| next >= position.seq)
-                && metrics.open_until_ms.is_none_or(|until_ms| until_ms > tick_ms)
-        })
+    /// Whether every event before `position` has been counted by the metric filters of a reader, and every minute
+    /// of theirs that ended at or before `tick_ms` has its default values.
+    pub(crate) fn metrics_passed(&self, reader: MetricReader, position: Position, tick_ms: i64) -> bool {
+        let metrics = lock(&self.metrics)[reader as usize];
+        metrics.next.is_some_and(|next| next >= position.seq)
+            && metrics.open_until_ms.is_none_or(|until_ms| until_ms > tick_ms)
     }
 
     /// A reader of metric filters is there now.
@@ -128,6 +130,16 @@ impl FanOut {
         if before != now {
             self.metric_watchers.wake();
         }
+    }
+
+    /// While a reader holds this, retention takes nothing away: what it reads and reports is then known to be read.
+    pub(crate) async fn reading(&self) -> RwLockReadGuard<'_, ()> {
+        self.retaining.read().await
+    }
+
+    /// While retention holds this, no reader reads: where they are is exactly what they had read before.
+    pub(crate) async fn retaining(&self) -> RwLockWriteGuard<'_, ()> {
+        self.retaining.write().await
     }
 
     /// A reader is there now.
@@ -154,15 +166,15 @@ mod tests {
     fn metrics_pass_a_position_and_a_tick() {
         let fan_out = FanOut::default();
         let moved = |now| fan_out.metrics_moved(MetricReader::Native, now);
-        assert!(!fan_out.metrics_passed(Position::at(0), 0), "no reader has started");
-        moved(Metrics { next: Some(9), open_until_ms: None });
-        assert!(!fan_out.metrics_passed(Position::at(0), 0), "the other has not");
-        fan_out.metrics_moved(MetricReader::Guests, Metrics { next: Some(9), open_until_ms: None });
+        let passed =
+            |position, tick_ms| fan_out.metrics_passed(MetricReader::Native, Position::at(position), tick_ms);
+        assert!(!passed(0, 0), "it has not started");
         moved(Metrics { next: Some(5), open_until_ms: Some(120_000) });
-        assert!(fan_out.metrics_passed(Position::at(5), 60_000));
-        assert!(!fan_out.metrics_passed(Position::at(6), 60_000));
-        assert!(!fan_out.metrics_passed(Position::at(5), 120_000), "the minute has no default value yet");
+        assert!(passed(5, 60_000));
+        assert!(!passed(6, 60_000));
+        assert!(!passed(5, 120_000), "the minute has no default value yet");
         moved(Metrics { next: Some(5), open_until_ms: None });
-        assert!(fan_out.metrics_passed(Position::at(5), 120_000));
+        assert!(passed(5, 120_000));
+        assert!(!fan_out.metrics_passed(MetricReader::Guests, Position::at(0), 0), "each is where it is");
     }
 }

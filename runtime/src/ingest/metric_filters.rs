@@ -1,19 +1,23 @@
-//! Owns the readers behind metric filters: events by position, points out of those that match, both committed
-//! with the cursor in one change, so that each event counts exactly once. Refuses to know alarms.
+//! Owns the readers behind metric filters and embedded metrics: events by position, points out of those that match or
+//! carry some, both committed with the cursor in one change, so that each event counts exactly once. Refuses to know
+//! alarms.
 //!
-//! There are two, so that a slow function holds up only the filters that ask one; each has its own cursor,
-//! and every event meets each filter in one of them. A cursor is written when something came of the events, and otherwise now and then: reading events again
-//! of which nothing came changes nothing.
+//! There are two, so that a slow function holds up only the filters that ask one; each has its own cursor, and every
+//! event meets each filter in one of them. The native one also reads the metrics that events carry in themselves.
+//! It borrows events where they lie and holds what comes of them over several pages: while events stream in, points
+//! are merged in memory and written now and then. A cursor is written when something came of the events, and
+//! otherwise now and then: reading events again of which nothing came changes nothing.
 
+mod changes;
 mod compiled;
 mod evaluate;
+mod harvest;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use metrics::filter::{Publication, Tally};
-use metrics::records::{Reads, Records};
+use metrics::filter::Tally;
 use store::{Event, GroupId, PageLimit, Position};
 use tokio::sync::watch;
 
@@ -25,16 +29,37 @@ use crate::app::App;
 use crate::clock::Worker;
 use crate::functions::HOPS_MAX;
 use crate::meta::{Key, MetaError, Span, Table, Tx};
-use crate::records::{cursors, gaps};
+use crate::records::cursors;
+use crate::records::gaps::Gap;
 
+use changes::{Changes, difference};
 use compiled::{Compiled, Filters};
-use evaluate::Taken;
+use evaluate::Sheet;
+use harvest::{Harvest, Harvesting, Scopes};
 
 /// (reader, filter id) -> its minutes that are not closed, for filters with a default value.
 const TALLIES: Table<Tally> = Table::new("metric_filter_tallies");
 
-/// Events read at once.
+/// Events read at once where functions are asked.
 const PAGE: PageLimit = PageLimit { events: 10_000, bytes: 4 << 20 };
+
+/// Bytes in memory borrowed at once.
+const BORROWED_BYTES: u64 = 16 << 20;
+
+/// Positions looked at at once, where no more points come of them than may be held ...
+const STRETCH: u64 = 200_000;
+
+/// ... and the fewest: if too many points come even of these, they are held all the same.
+const STRETCH_MIN: u64 = 2_000;
+
+/// The most points to hold before they are committed; beyond it fewer events are read at once.
+const POINTS_MAX: usize = 40_000;
+
+/// Points that are committed although more events wait ...
+const POINTS_COMMITTED: usize = 8_000;
+
+/// ... and how long they are held at most while events wait.
+const HELD_MS: i64 = 2_000;
 
 /// The cursor is written after so many events even when nothing came of them.
 const CURSOR_EVENTS: u64 = 50_000;
@@ -42,8 +67,10 @@ const CURSOR_EVENTS: u64 = 50_000;
 /// Pause after a failure of storage.
 const FAILED_PAUSE_MS: i64 = 1_000;
 
-/// Pause between commits under a steady stream, so that they are not one per batch of a client.
-const COMMIT_PAUSE_MS: u64 = 50;
+/// Pause between commits under a steady stream, so that they are not one per batch of a client: so many times what
+/// the last commit took, between these two.
+const COMMIT_PAUSE: u64 = 10;
+const COMMIT_PAUSE_MS: Range<u64> = 50..1_500;
 
 /// Starts the readers.
 pub(crate) fn start(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
@@ -95,8 +122,17 @@ enum Step {
 struct Reader {
     app: Arc<App>,
     which: MetricReader,
-    /// The first position not read.
+    /// The first position of which nothing is committed.
     next: u64,
+    /// The first position not read; what came of those before and is not committed is in `harvest`.
+    read_to: u64,
+    harvest: Harvest,
+    /// When `harvest` was begun.
+    since_ms: i64,
+    /// Positions to look at at once.
+    stretch: u64,
+    /// Of the groups with embedded metrics, and those that were looked up for nothing.
+    scopes: Scopes,
     /// The cursor as it is on disk.
     written: u64,
     /// [`super::fan_out::FanOut::definitions`] when `filters` were read.
@@ -118,37 +154,118 @@ impl Reader {
             Ok((cursors::get(tx, which.name(), 0)?.unwrap_or(0), tallies))
         };
         let (next, tallies) = app.meta.read(read)?;
-        let filters = Arc::default();
-        Ok(Reader { app: Arc::clone(app), which, next, written: next, seen: None, filters, tallies })
+        Ok(Reader {
+            app: Arc::clone(app),
+            which,
+            next,
+            read_to: next,
+            harvest: Harvest::default(),
+            since_ms: 0,
+            stretch: STRETCH,
+            scopes: Scopes::new(),
+            written: next,
+            seen: None,
+            filters: Arc::default(),
+            tallies,
+        })
     }
 
-    /// Reads one page and commits what comes of it.
+    /// Reads one page and commits what comes of it; what goes wrong is done again from what is committed.
     async fn step(&mut self) -> Result<Step, String> {
         // The order matters: events before `end` were stored before `now_ms` was over, and every filter that
         // was answered before one of them was stored is in the definitions read after it.
         let now_ms = self.app.clock.now_ms();
         let end = self.app.store.durable_position();
-        self.refresh().map_err(|error| error.to_string())?;
-        if self.filters.is_empty() {
-            self.next = end.seq;
-            self.tallies.clear();
-            self.moved();
-            return Ok(Step::Rest { until_ms: None });
+        let step = match self.refresh() {
+            Err(error) => Err(error.to_string()),
+            Ok(()) if self.which == MetricReader::Native => self.step_native(end, now_ms).await,
+            Ok(()) => self.step_guests(end, now_ms).await,
+        };
+        if step.is_err() {
+            (self.read_to, self.harvest) = (self.next, Harvest::default());
         }
-        let page = self.read(end).await?;
-        let reached = page.next.seq;
-        let taken = self.take(page.events, now_ms).await?;
-        let caught_up = reached >= end.seq;
-        let committed =
-            self.commit(reached, taken, now_ms, caught_up).await.map_err(|error| error.to_string())?;
+        let committed = step?;
         self.moved();
-        if caught_up && committed && !self.app.clock.is_virtual() {
-            self.app.clock.sleep(COMMIT_PAUSE_MS).await;
+        if let Some(pause_ms) = committed.filter(|_| !self.app.clock.is_virtual()) {
+            self.app.clock.sleep(pause_ms).await;
         }
-        if self.app.store.durable_position().seq > self.next {
+        if self.app.store.durable_position().seq > self.read_to {
             return Ok(Step::More);
         }
         Ok(Step::Rest { until_ms: self.open_until_ms() })
+    }
+
+    /// Gives the pause before the next page if something was committed and all is read.
+    async fn step_native(&mut self, end: Position, now_ms: i64) -> Result<Option<u64>, String> {
+        if self.harvest.points() == 0 {
+            self.since_ms = now_ms;
+        }
+        self.borrow(end, now_ms).await?;
+        let caught_up = self.read_to >= end.seq;
+        let is_due = self.harvest.points() >= POINTS_COMMITTED || now_ms - self.since_ms >= HELD_MS;
+        if !caught_up && !is_due && self.read_to - self.next < CURSOR_EVENTS * 20 {
+            return Ok(None);
+        }
+        let harvest = std::mem::take(&mut self.harvest);
+        self.commit(harvest, Vec::new(), now_ms, caught_up).await
+    }
+
+    /// Looks at the next events where they lie.
+    async fn borrow(&mut self, end: Position, now_ms: i64) -> Result<(), String> {
+        loop {
+            let (from, to) =
+                (Position::at(self.read_to), end.seq.min(self.read_to.saturating_add(self.stretch)));
+            let points_max = if self.stretch > STRETCH_MIN { POINTS_MAX } else { usize::MAX };
+            let (app, filters) = (Arc::clone(&self.app), Arc::clone(&self.filters));
+            let (mut harvest, mut scopes) =
+                (std::mem::take(&mut self.harvest), std::mem::take(&mut self.scopes));
+            let fan_out = Arc::clone(&self.app.fan_out);
+            let _reading = fan_out.reading().await;
+            let borrowed = App::blocking(move || {
+                let mut harvesting = Harvesting {
+                    app: &app,
+                    filters: &filters,
+                    harvest: &mut harvest,
+                    scopes: &mut scopes,
+                    now_ms,
+                    points_max,
+                };
+                let lent =
+                    app.store.lend_by_position(from, Position::at(to), BORROWED_BYTES, &mut harvesting);
+                (lent, harvest, scopes)
+            });
+            let (lent, harvest, scopes) = borrowed.await;
+            (self.harvest, self.scopes) = (harvest, scopes);
+            if let Some(failure) = self.harvest.failure.take() {
+                return Err(failure);
+            }
+            let lent = lent.map_err(|error| error.to_string())?;
+            for damage in &lent.damaged {
+                tracing::error!(%damage, "the metric filters pass over events that cannot be read");
+            }
+            if !self.harvest.is_over {
+                self.read_to = lent.next.seq;
+                self.stretch = (self.stretch * 2).min(STRETCH);
+                self.report();
+                return Ok(());
+            }
+            // Again from what is committed, fewer at a time.
+            (self.read_to, self.harvest) = (self.next, Harvest::default());
+            self.stretch = (self.stretch / 8).max(STRETCH_MIN);
+        }
+    }
+
+    /// As `step_native`, for the filters that ask functions: one by one.
+    async fn step_guests(&mut self, end: Position, now_ms: i64) -> Result<Option<u64>, String> {
+        if self.filters.is_empty() {
+            (self.next, self.read_to) = (end.seq, end.seq);
+            self.tallies.clear();
+            return Ok(None);
+        }
+        let page = self.read(end).await?;
+        let (harvest, missed) = self.take(&page.events, now_ms).await;
+        let caught_up = self.read_to >= end.seq;
+        self.commit(harvest, missed, now_ms, caught_up).await
     }
 
     /// Reads the definitions again if they changed.
@@ -161,42 +278,41 @@ impl Reader {
         let known = &self.filters;
         self.filters = Arc::new(self.app.meta.read(|tx| Filters::load(tx, which, known, strict, next))?);
         self.tallies.retain(|id, _| self.filters.has(*id));
+        self.scopes.clear();
         self.seen = Some(definitions);
         Ok(())
     }
 
-    async fn read(&self, end: Position) -> Result<store::Page, String> {
+    async fn read(&mut self, end: Position) -> Result<store::Page, String> {
         let groups: Vec<GroupId> = self.filters.groups().map(GroupId).collect();
-        let page = reading::page(&self.app, self.next, end, PAGE, groups).await?;
+        let fan_out = Arc::clone(&self.app.fan_out);
+        let _reading = fan_out.reading().await;
+        let page = reading::page(&self.app, self.read_to, end, PAGE, groups).await?;
+        self.read_to = page.next.seq;
+        self.report();
         for damage in &page.damaged {
             tracing::error!(%damage, "the metric filters pass over events that cannot be read");
         }
         Ok(page)
     }
 
-    /// What the filters take from events: the native ones together, those that ask functions one by one.
-    async fn take(&self, events: Vec<Event>, now_ms: i64) -> Result<Vec<Taken>, String> {
-        let filters = Arc::clone(&self.filters);
-        let events = Arc::new(events);
-        let lent = Arc::clone(&events);
-        if self.which == MetricReader::Native {
-            return Ok(App::blocking(move || evaluate::native(&filters, &lent)).await);
-        }
-        let mut taken = Vec::new();
+    /// What the filters that ask functions take from events, and the events that they missed.
+    async fn take(&self, events: &[Event], now_ms: i64) -> (Harvest, Vec<Gap>) {
+        let (mut sheets, mut gaps) = (Vec::new(), Vec::new());
         for filter in self.filters.all() {
-            let (mine, looping) = filter.share(&events);
+            let (mine, looping) = filter.share(events);
             let reason = format!("they come from {HOPS_MAX} deliveries in a row: a loop");
-            self.note_gap(filter, &looping, reason, now_ms).await;
+            gaps.extend(gap(filter, &looping, reason, now_ms));
             // One function must not hold up the rest: what it does not answer for is a gap.
             match self.ask(filter, &mine).await {
                 Ok((found, missed, reason)) => {
-                    taken.push(found);
-                    self.note_gap(filter, &missed, reason.unwrap_or_default(), now_ms).await;
+                    sheets.push(found);
+                    gaps.extend(gap(filter, &missed, reason.unwrap_or_default(), now_ms));
                 }
-                Err(reason) => self.note_gap(filter, &mine, reason, now_ms).await,
+                Err(reason) => gaps.extend(gap(filter, &mine, reason, now_ms)),
             }
         }
-        Ok(taken)
+        (Harvest::of(sheets), gaps)
     }
 
     /// What a filter that asks functions takes, the events that they failed on, and why.
@@ -204,7 +320,7 @@ impl Reader {
         &self,
         filter: &Arc<Compiled>,
         mine: &[&'e Event],
-    ) -> Result<(Taken, Vec<&'e Event>, Option<String>), String> {
+    ) -> Result<(Sheet, Vec<&'e Event>, Option<String>), String> {
         let source = format!("metric-filter-{}", filter.id);
         let batch = Batch {
             scope: &filter.scope,
@@ -235,38 +351,22 @@ impl Reader {
         Ok((evaluate::with_answers(filter, mine, &events, Some(&values)), missed, reason))
     }
 
-    async fn note_gap(&self, filter: &Compiled, missed: &[&Event], reason: String, now_ms: i64) {
-        let seqs = || missed.iter().map(|event| event.position.seq);
-        let (Some(first), Some(last)) = (seqs().min(), seqs().max()) else { return };
-        let count = missed.len() as u64;
-        let (name, group) = (&filter.name, &filter.group_name);
-        tracing::warn!(filter = name, group, missed = count, reason, "a metric filter missed events");
-        let gap = gaps::Gap { events: count, first, last, reason, at_ms: now_ms };
-        let consumer = self.which.name();
-        if let Err(error) = self.app.meta.change(move |tx| gaps::add(tx, consumer, gap)).await {
-            tracing::error!(%error, "a gap of the metric filters was not kept");
-        }
-    }
-
-    /// Commits points, tallies and the cursor together; says whether there was anything to commit.
+    /// Commits points, tallies, gaps and the cursor together. Gives the pause before the next page if there was
+    /// something to commit and all is read.
     async fn commit(
         &mut self,
-        reached: u64,
-        taken: Vec<Taken>,
+        mut harvest: Harvest,
+        gaps: Vec<Gap>,
         now_ms: i64,
         caught_up: bool,
-    ) -> Result<bool, MetaError> {
-        let mut change = Changes::of(self.which);
+    ) -> Result<Option<u64>, String> {
+        let reached = self.read_to;
         let mut tallies = self.tallies.clone();
-        for taken in taken {
-            let of = &taken.filter.transformation;
-            let points = metrics::filter::publish(of, &taken.matches, now_ms);
-            change.points.extend(points.into_iter().map(|point| (taken.filter.metric_scope(), point)));
-            if of.default_value.is_some() {
-                let tally = tallies.entry(taken.filter.id).or_default();
-                taken.saw.iter().for_each(|(timestamp_ms, matched)| tally.saw(*timestamp_ms, *matched));
-            }
+        for sheet in harvest.sheets.iter().filter(|sheet| sheet.saw.open() > 0) {
+            tallies.entry(sheet.filter.id).or_default().add(&sheet.saw);
         }
+        let mut change = Changes::of(self.which, reached);
+        change.gaps = gaps;
         if caught_up {
             for filter in self.filters.current() {
                 let Some(tally) = tallies.get_mut(&filter.id) else { continue };
@@ -276,14 +376,29 @@ impl Reader {
             tallies.retain(|_, tally| tally.open() > 0);
         }
         change.tallies = difference(&self.tallies, &tallies);
-        change.cursor = reached;
+        let broken = std::mem::take(&mut harvest.broken);
+        change.points = App::blocking(move || harvest.publish(now_ms)).await;
         if change.is_empty() && reached.saturating_sub(self.written) < CURSOR_EVENTS {
             self.next = reached;
-            return Ok(false);
+            self.count(&broken);
+            return Ok(None);
         }
-        self.app.meta.change(move |tx| change.write(tx, now_ms)).await?;
+        let begun_ms = self.app.clock.now_ms();
+        let written = self.app.meta.change(move |tx| change.write(tx, now_ms)).await;
+        written.map_err(|error: MetaError| error.to_string())?;
         (self.next, self.written, self.tallies) = (reached, reached, tallies);
-        Ok(true)
+        self.count(&broken);
+        let took_ms = u64::try_from(self.app.clock.now_ms() - begun_ms).unwrap_or(0);
+        let pause_ms = (took_ms * COMMIT_PAUSE).clamp(COMMIT_PAUSE_MS.start, COMMIT_PAUSE_MS.end);
+        Ok(caught_up.then_some(pause_ms))
+    }
+
+    fn count(&self, broken: &BTreeMap<u64, (u64, u64)>) {
+        for (group, (invalid, unreadable)) in broken {
+            let counts = self.app.fan_out.activity().group(*group);
+            counts.emf_validation_errors.add(*invalid);
+            counts.emf_parsing_errors.add(*unreadable);
+        }
     }
 
     async fn write_cursor(&mut self) -> Result<(), MetaError> {
@@ -298,59 +413,24 @@ impl Reader {
         self.tallies.values().filter_map(Tally::first_end_ms).min()
     }
 
-    fn moved(&self) {
-        let consumer = Consumer { kind: "metric-filters", position: self.next, ..Consumer::default() };
+    fn report(&self) {
+        let (position, held_to) = (self.next, self.read_to);
+        let consumer = Consumer { kind: "metric-filters", position, held_to, ..Consumer::default() };
         self.app.fan_out.report(self.which.name(), consumer);
+    }
+
+    fn moved(&self) {
+        self.report();
         let metrics = Metrics { next: Some(self.next), open_until_ms: self.open_until_ms() };
         self.app.fan_out.metrics_moved(self.which, metrics);
     }
 }
 
-/// Tallies to write, and those to remove.
-fn difference(before: &BTreeMap<u64, Tally>, after: &BTreeMap<u64, Tally>) -> Vec<(u64, Option<Tally>)> {
-    let written = after.iter().filter(|(id, tally)| before.get(id) != Some(tally));
-    let written = written.map(|(id, tally)| (*id, Some(tally.clone())));
-    let gone = before.keys().filter(|id| !after.contains_key(id)).map(|id| (*id, None));
-    written.chain(gone).collect()
-}
-
-/// One change of metadata.
-struct Changes {
-    consumer: &'static str,
-    points: Vec<(metrics::Scope, Publication)>,
-    defaults: Vec<(metrics::Scope, Publication)>,
-    tallies: Vec<(u64, Option<Tally>)>,
-    cursor: u64,
-}
-
-impl Changes {
-    fn of(which: MetricReader) -> Changes {
-        let consumer = which.name();
-        Changes { consumer, points: Vec::new(), defaults: Vec::new(), tallies: Vec::new(), cursor: 0 }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.points.is_empty() && self.defaults.is_empty() && self.tallies.is_empty()
-    }
-
-    fn write(self, tx: &mut Tx<'_>, now_ms: i64) -> Result<(), MetaError> {
-        for (scope, one) in self.points {
-            let series = tx.series_for(&scope, &one.metric, now_ms)?;
-            tx.merge_point(series.id, one.key, &one.point)?;
-        }
-        for (scope, one) in self.defaults {
-            let series = tx.series_for(&scope, &one.metric, now_ms)?;
-            // Events that come late open a minute again; what was published for it stands.
-            if tx.point(series.id, one.key)?.is_none() {
-                tx.merge_point(series.id, one.key, &one.point)?;
-            }
-        }
-        for (id, tally) in self.tallies {
-            match tally {
-                Some(tally) => tx.put(&TALLIES, &Key::of((self.consumer, id)), &tally)?,
-                None => tx.delete(&TALLIES, &Key::of((self.consumer, id)))?,
-            }
-        }
-        cursors::set(tx, self.consumer, 0, self.cursor)
-    }
+/// The gap of a filter that missed events.
+fn gap(filter: &Compiled, missed: &[&Event], reason: String, at_ms: i64) -> Option<Gap> {
+    let seqs = || missed.iter().map(|event| event.position.seq);
+    let (first, last) = (seqs().min()?, seqs().max()?);
+    let (name, group, events) = (&filter.name, &filter.group_name, missed.len() as u64);
+    tracing::warn!(filter = name, group, missed = events, reason, "a metric filter missed events");
+    Some(Gap { events, first, last, reason, at_ms })
 }

@@ -1,13 +1,14 @@
 //! Owns the inline transformer of a log group: a filter function that every batch goes through before it is
 //! stored, named by tags of the group. Refuses to know what it does to events.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use store::{Events, batch};
 use wasm::{LogEvent, Records, Verdict};
 
-use super::accept::{AcceptError, as_they_are};
+use super::accept::AcceptError;
 use crate::app::App;
 use crate::functions::attach::{self, Purpose, Unusable};
 use crate::functions::{OUTPUT_PREFIX, events, registry};
@@ -99,14 +100,14 @@ pub(crate) fn check(
 ///
 /// # Errors
 /// [`AcceptError::Transform`] when the transformer fails and the group says `fail`.
-pub(super) async fn transform<M: AsRef<str>>(
+pub(super) async fn transform(
     app: &Arc<App>,
     group: &GroupRecord,
     stream: &StreamRecord,
     transformer: &Transformer<'_>,
-    (hop, events): (u8, &[(i64, M)]),
+    (hop, events): (u8, Events),
 ) -> Result<Events, AcceptError> {
-    let failed = match ask(app, group, stream, transformer.function, (hop, events)).await {
+    let failed = match ask(app, group, stream, transformer.function, (hop, &events)).await {
         Ok(transformed) => return Ok(transformed),
         Err(reason) => reason,
     };
@@ -115,7 +116,7 @@ pub(super) async fn transform<M: AsRef<str>>(
         OnError::Fail => Err(AcceptError::Transform { function: function.to_owned(), reason: failed }),
         OnError::Keep => {
             tracing::warn!(group = name, function, reason = failed, "a batch was stored as it came");
-            Ok(as_they_are(events))
+            Ok(events)
         }
         OnError::Drop => {
             let count = events.len();
@@ -125,19 +126,22 @@ pub(super) async fn transform<M: AsRef<str>>(
     }
 }
 
-async fn ask<M: AsRef<str>>(
+async fn ask(
     app: &Arc<App>,
     group: &GroupRecord,
     stream: &StreamRecord,
     function: &str,
-    (hop, events): (u8, &[(i64, M)]),
+    (hop, events): (u8, &Events),
 ) -> Result<Events, String> {
     let ready = registry::ready(app, &group.scope, function).await.map_err(|error| error.to_string())?;
     let now_ms = app.clock.now_ms();
-    let given: Vec<events::Given<'_>> = events
+    // They came in as text.
+    let texts: Vec<(i64, Cow<'_, str>)> =
+        events.iter().map(|(timestamp, message)| (timestamp, String::from_utf8_lossy(message))).collect();
+    let given: Vec<events::Given<'_>> = texts
         .iter()
         .map(|(timestamp, message)| {
-            let event = LogEvent { timestamp: *timestamp, ingestion_time: now_ms, message: message.as_ref() };
+            let event = LogEvent { timestamp: *timestamp, ingestion_time: now_ms, message };
             // Positions are given when events are stored.
             events::Given { event, sequence: 0, hop }
         })
@@ -153,9 +157,9 @@ async fn ask<M: AsRef<str>>(
     let verdicts = verdicts.map_err(|error| error.to_string())?;
     let mut stored = Events::with_capacity(events.len(), 0);
     let mut sizes = Vec::with_capacity(events.len());
-    for ((timestamp_ms, message), verdict) in events.iter().zip(&verdicts) {
+    for ((timestamp_ms, message), verdict) in texts.iter().zip(&verdicts) {
         let message = match verdict {
-            Verdict::Keep => message.as_ref(),
+            Verdict::Keep => &**message,
             Verdict::Drop => continue,
             Verdict::Replace(text) if text.is_empty() => {
                 return Err("it replaced a message by nothing".to_owned());

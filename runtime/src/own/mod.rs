@@ -51,7 +51,7 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
         (&Method::GET, "dead-letters") => dead_letters::read(app, head),
         (&Method::POST, "clock") => clock::change(app, body).await,
         (&Method::POST, "reset") => reset::run(app).await,
-        (&Method::GET, "consumers") => consumers::read(app, head),
+        (&Method::GET, "consumers") => consumers::read(app, head).await,
         (_, "health" | "clock" | "consumers" | "dead-letters" | "reset") => {
             Err((StatusCode::METHOD_NOT_ALLOWED, format!("{} is not a method of {name}", head.method)))
         }

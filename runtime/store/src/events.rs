@@ -1,6 +1,8 @@
 //! Owns the batch an append takes: one buffer of message bytes with its timestamps.
 //! Refuses to know AWS's rules (see `batch`) and formats.
 
+use std::ops::Range;
+
 use crate::id::{GroupId, StreamId};
 use crate::limits::EVENT_OVERHEAD_BYTES;
 
@@ -37,6 +39,24 @@ impl Events {
             ends: Vec::with_capacity(events),
             text: Vec::with_capacity(bytes),
         }
+    }
+
+    /// Events out of their parts: `ends` says where each message ends in `text`. `None` when they do not fit together.
+    #[must_use]
+    pub fn from_parts(timestamps: Vec<i64>, ends: Vec<u32>, text: Vec<u8>) -> Option<Self> {
+        let fits = timestamps.len() == ends.len()
+            && ends.is_sorted()
+            && ends.last().map_or(0, |end| *end as usize) == text.len();
+        fits.then_some(Self { timestamps, ends, text })
+    }
+
+    /// Only the events in a range of indexes; all of them cost nothing.
+    #[must_use]
+    pub fn only(self, range: Range<usize>) -> Self {
+        if range == (0..self.len()) {
+            return self;
+        }
+        self.iter().skip(range.start).take(range.len()).collect()
     }
 
     /// Adds one event. Messages beyond 4 GiB in one batch are cut off by the append's size check.
@@ -112,6 +132,19 @@ impl<M: AsRef<[u8]>> From<Vec<(i64, M)>> for Events {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_fit_together_and_some_events_can_be_taken() {
+        let parts = |ends: &[u32]| Events::from_parts(vec![1, 2, 3], ends.to_vec(), b"abc".to_vec());
+        for bad in [&[1, 2][..], &[2, 1, 3], &[1, 2, 4], &[0, 1, 2]] {
+            assert_eq!(parts(bad), None, "{bad:?}");
+        }
+        let events = parts(&[1, 1, 3]).unwrap();
+        assert_eq!(events.clone().only(0..3), events);
+        assert_eq!(events.clone().only(1..3), Events::from(vec![(2, ""), (3, "bc")]));
+        assert!(events.only(2..2).is_empty());
+        assert!(Events::from_parts(vec![], vec![], vec![]).unwrap().is_empty());
+    }
 
     #[test]
     fn events_sort_by_time_and_keep_the_order_of_equals() {

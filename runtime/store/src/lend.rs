@@ -7,15 +7,11 @@ use std::sync::Arc;
 
 use crate::block::{Block, BlockHandle, is_swept};
 use crate::error::ReadError;
-use crate::follow::PageLimit;
 use crate::id::{GroupId, Position, StreamId};
 use crate::manifest::Swept;
 use crate::memtable::{Chunk, Chunks};
 use crate::store::Store;
 use crate::view::{Hidden, Stretch};
-
-/// Positions of sealed data that are looked through at once: fewer, and blocks are decoded again and again.
-const SEALED_SEQS: u64 = 400_000;
 
 /// Events of one stream that lie next to each other: their messages stand one after another in one text.
 #[derive(Clone, Copy, Debug)]
@@ -193,7 +189,8 @@ pub trait Borrower {
 
 impl Store {
     /// Lends the events from a position to another (exclusive) to `borrower`, each exactly once: from memory
-    /// about as many as `limit` says and in the order of arrival, from segments a longer stretch, block by block.
+    /// about `bytes` and in the order of arrival; from segments all up to the end of one, block by block.
+    /// Blocks that reach beyond `to` are decoded again for what comes behind it.
     ///
     /// # Errors
     /// The storage fails; some events may have been lent then. A damaged block is no error but named.
@@ -201,12 +198,12 @@ impl Store {
         &self,
         from: Position,
         to: Position,
-        limit: PageLimit,
+        bytes: u64,
         borrower: &mut dyn Borrower,
     ) -> Result<LentTo, ReadError> {
         let to_seq = to.seq.min(self.durable_position().seq);
         let mut lent = LentTo { next: from, damaged: Vec::new() };
-        let mut left = limit.bytes;
+        let mut left = bytes.max(1);
         while lent.next.seq < to_seq && left > 0 {
             let next = lent.next.seq;
             let Some((stretch, marks)) = self.stretch(next, to_seq, left) else {
@@ -222,7 +219,7 @@ impl Store {
                     left = left.saturating_sub(taken.max(1));
                 }
                 Stretch::Sealed { blocks, end_seq } => {
-                    let end_seq = end_seq.min(to_seq).min(next.saturating_add(SEALED_SEQS));
+                    let end_seq = end_seq.min(to_seq);
                     lend_sealed(&blocks, next..end_seq, borrower, &mut lent.damaged)?;
                     lent.next.seq = end_seq;
                     // One stretch of segments is a page.

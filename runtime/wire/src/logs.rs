@@ -1,11 +1,13 @@
-//! The fast way in for PutLogEvents: one pass over the body, messages borrowed from it where they hold no
-//! escapes. Same checks and errors as `decode`, to which everything unusual falls back.
+//! The fast way in for PutLogEvents: one pass over the body, all messages into one text, as they are to be stored; no
+//! allocation per event. Same checks and errors as `decode`, to which everything unusual falls back.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::decode::decode;
 use crate::fault::Fault;
@@ -26,8 +28,7 @@ pub struct PutLogEvents<'a> {
     #[serde(borrow)]
     pub log_stream_name: Cow<'a, str>,
     /// 1 to 10,000 events in the order sent.
-    #[serde(borrow)]
-    pub log_events: Vec<LogEvent<'a>>,
+    pub log_events: LogEvents,
     /// Accepted and ignored, as AWS does.
     #[serde(borrow, default)]
     pub sequence_token: Option<Cow<'a, str>>,
@@ -36,14 +37,112 @@ pub struct PutLogEvents<'a> {
     pub entity: Option<Entity>,
 }
 
-/// One event.
-#[derive(Debug, Default, PartialEq, Deserialize)]
-pub struct LogEvent<'a> {
+/// Events: their messages stand one after another in one text.
+#[derive(Debug, Default, PartialEq)]
+pub struct LogEvents {
     /// Epoch milliseconds, not negative.
-    pub timestamp: i64,
-    /// At least one character.
-    #[serde(borrow)]
-    pub message: Cow<'a, str>,
+    pub timestamps: Vec<i64>,
+    /// Where each message ends in `text`; each has at least one character.
+    pub ends: Vec<u32>,
+    /// The messages.
+    pub text: String,
+}
+
+impl LogEvents {
+    fn push(&mut self, timestamp: i64) {
+        self.timestamps.push(timestamp);
+        // A body is much smaller than 4 GiB.
+        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+    }
+
+    fn has_empty_message(&self) -> bool {
+        self.ends.first() == Some(&0) || self.ends.windows(2).any(|pair| pair[0] == pair[1])
+    }
+}
+
+impl<'de> Deserialize<'de> for LogEvents {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<LogEvents, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = LogEvents;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of log events")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<LogEvents, A::Error> {
+                let mut events = LogEvents::default();
+                while list.next_element_seed(One(&mut events))?.is_some() {}
+                Ok(events)
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
+}
+
+/// Adds one event to those before it.
+struct One<'e>(&'e mut LogEvents);
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Member {
+    Timestamp,
+    Message,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> DeserializeSeed<'de> for One<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for One<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a log event")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let (mut timestamp, mut has_message) = (None, false);
+        while let Some(member) = map.next_key()? {
+            match member {
+                Member::Timestamp if timestamp.is_none() => timestamp = Some(map.next_value()?),
+                Member::Message if !has_message => {
+                    map.next_value_seed(Message(&mut self.0.text))?;
+                    has_message = true;
+                }
+                // The general decoder knows which of two counts.
+                Member::Timestamp | Member::Message => return Err(A::Error::custom("a member twice")),
+                Member::Other => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        match timestamp {
+            Some(timestamp) if has_message => self.0.push(timestamp),
+            _ => return Err(A::Error::missing_field("timestamp or message")),
+        }
+        Ok(())
+    }
+}
+
+/// Appends a message to those before it.
+struct Message<'e>(&'e mut String);
+
+impl<'de> DeserializeSeed<'de> for Message<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Message<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a message")
+    }
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.0.push_str(text);
+        Ok(())
+    }
 }
 
 struct Shapes {
@@ -82,7 +181,7 @@ pub fn put_log_events(body: &[u8]) -> Result<PutLogEvents<'_>, Fault> {
 
 fn is_valid(input: &PutLogEvents<'_>) -> bool {
     let Some(shapes) = shapes() else { return false };
-    let count = input.log_events.len() as i64;
+    let count = input.log_events.timestamps.len() as i64;
     // Entities are rare and have rules of their own.
     input.entity.is_none()
         && text_is_valid(shapes.group, &input.log_group_name)
@@ -90,7 +189,8 @@ fn is_valid(input: &PutLogEvents<'_>) -> bool {
         && input.sequence_token.as_ref().is_none_or(|token| text_is_valid(shapes.token, token))
         && shapes.events.min.is_none_or(|min| count >= min)
         && shapes.events.max.is_none_or(|max| count <= max)
-        && input.log_events.iter().all(|event| event.timestamp >= 0 && !event.message.is_empty())
+        && input.log_events.timestamps.iter().all(|timestamp| *timestamp >= 0)
+        && !input.log_events.has_empty_message()
 }
 
 /// The general decoder, for its errors and for what it takes and the fast one does not (nulls, fractions).
@@ -106,14 +206,15 @@ fn slow(body: &[u8]) -> Result<PutLogEvents<'static>, Fault> {
         Request { method: "POST".to_owned(), body: Bytes::copy_from_slice(body), ..Request::default() };
     let input: PutLogEventsRequest = serde_json::from_value(decode(&target, &request)?)
         .map_err(|_| Fault::new("SerializationException", "The request does not fit its shape."))?;
+    let mut log_events = LogEvents::default();
+    for event in input.log_events {
+        log_events.text.push_str(&event.message);
+        log_events.push(event.timestamp);
+    }
     Ok(PutLogEvents {
         log_group_name: input.log_group_name.into(),
         log_stream_name: input.log_stream_name.into(),
-        log_events: input
-            .log_events
-            .into_iter()
-            .map(|event| LogEvent { timestamp: event.timestamp, message: event.message.into() })
-            .collect(),
+        log_events,
         sequence_token: input.sequence_token.map(Cow::Owned),
         entity: input.entity,
     })

@@ -89,6 +89,9 @@ impl Columns {
     }
 
     pub(crate) fn matches(&self, document: &Document<'_>) -> bool {
+        if document.is_split() {
+            return self.matches_split(document);
+        }
         let Some(back) = &self.back else { return self.is_bare() || self.matches_closed(document.text()) };
         let mut fields = Fields::of(document.text());
         let fits = |slot: &Slot| fields.next().is_some_and(|field| slot.accepts(field.value));
@@ -101,6 +104,22 @@ impl Columns {
         let fields = document.fields();
         fields.len() >= self.least()
             && back.iter().rev().zip(fields.iter().rev()).all(|(slot, field)| slot.accepts(field.value))
+    }
+
+    /// As `matches`, over the fields of a line that was split for others already.
+    fn matches_split(&self, document: &Document<'_>) -> bool {
+        let fields = document.fields();
+        if self.is_bare() {
+            return true;
+        }
+        let back = self.back.as_deref().unwrap_or_default();
+        fields.len() >= self.least()
+            && back.iter().rev().zip(fields.iter().rev()).all(|(slot, field)| slot.accepts(field.value))
+            && self
+                .front
+                .iter()
+                .enumerate()
+                .all(|(at, slot)| slot.test.is_none() || slot.accepts(self.value(document, fields, at)))
     }
 
     /// Without an ellipsis the last slot takes the rest of the line.

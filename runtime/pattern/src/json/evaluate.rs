@@ -43,7 +43,15 @@ impl JsonPattern {
 }
 
 impl Condition {
-    fn holds(&self, root: Value<'_>) -> bool {
+    /// As `holds`, from the value that the first step of the selector landed on.
+    pub(super) fn holds_behind(&self, first: Value<'_>) -> bool {
+        match self.test {
+            Test::NotExists => !self.selector.any_behind_first(first, &mut |_| true),
+            _ => self.selector.any_behind_first(first, &mut |value| self.accepts(value)),
+        }
+    }
+
+    pub(super) fn holds(&self, root: Value<'_>) -> bool {
         match self.test {
             // Absent means that no path leads there, whatever a wildcard could choose.
             Test::NotExists => !self.selector.any(root, &mut |_| true),

@@ -4,6 +4,7 @@
 
 mod evaluate;
 mod expression;
+mod many;
 mod parse;
 mod path;
 mod prefilter;
@@ -11,7 +12,8 @@ mod scan;
 mod tape;
 
 pub(crate) use expression::JsonPattern;
+pub(crate) use many::{Found, Names, holds_at};
 pub(crate) use parse::{guest_name, parse};
 pub(crate) use path::Selector;
-pub(crate) use scan::object as scan_object;
+pub(crate) use scan::object_into as scan_object_into;
 pub(crate) use tape::{Tape, Value};

@@ -47,6 +47,23 @@ impl Selector {
         &self.spelling
     }
 
+    /// The name of the root's member that the selector begins with.
+    pub(crate) fn first_member(&self) -> Option<&str> {
+        match self.steps.first() {
+            Some(Step::Member(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// As [`Selector::any`], from the value that the first step landed on.
+    pub(crate) fn any_behind_first(
+        &self,
+        first: Value<'_>,
+        accept: &mut dyn FnMut(Value<'_>) -> bool,
+    ) -> bool {
+        walk(first, self.steps.get(1..).unwrap_or_default(), accept)
+    }
+
     pub(crate) fn wildcards(&self) -> usize {
         self.steps.iter().filter(|step| matches!(step, Step::AnyMember | Step::AnyElement)).count()
     }

@@ -9,15 +9,23 @@ use super::tape::{Kind, Node, Tape};
 const NESTING: usize = 64;
 
 /// Parses `text` as one JSON object. `None` when it is anything else.
+#[cfg(test)]
 pub(crate) fn object(text: &str) -> Option<Tape> {
+    object_into(text, Tape::default())
+}
+
+/// As `object`, with the room of another tape.
+pub(crate) fn object_into(text: &str, room: Tape) -> Option<Tape> {
     let bytes = text.as_bytes();
     let first = bytes.iter().position(|b| !is_blank(*b))?;
     let last = bytes.iter().rposition(|b| !is_blank(*b))?;
     if bytes[first] != b'{' || bytes[last] != b'}' || u32::try_from(bytes.len()).is_err() {
         return None;
     }
+    let mut nodes = room.nodes;
+    nodes.clear();
     // About one node for each ten bytes of typical logs.
-    let nodes = Vec::with_capacity(8 + bytes.len() / 10);
+    nodes.reserve(8 + bytes.len() / 10);
     let mut scanner = Scanner { bytes, at: first, nodes, open: [0; NESTING], depth: 0 };
     scanner.document()?;
     Some(Tape { nodes: scanner.nodes })

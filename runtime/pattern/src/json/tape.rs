@@ -86,6 +86,30 @@ impl<'d> Value<'d> {
         self.text.as_bytes()[node.start as usize..node.end as usize] == *name.as_bytes()
     }
 
+    /// Calls `each` with the name of every member, unescaped, and the node of its value.
+    pub(crate) fn each_member(self, each: &mut dyn FnMut(&[u8], u32)) {
+        if self.kind() != Kind::Object {
+            return;
+        }
+        let end = self.node().next as usize;
+        let mut key = self.at + 1;
+        while key < end {
+            let node = self.nodes[key];
+            let name = &self.text.as_bytes()[node.start as usize..node.end as usize];
+            if node.escaped {
+                each(unescape(&self.text[node.start as usize..node.end as usize]).as_bytes(), key as u32 + 1);
+            } else {
+                each(name, key as u32 + 1);
+            }
+            key = self.nodes[key + 1].next as usize;
+        }
+    }
+
+    /// The value at a node of the same tape.
+    pub(crate) fn at_node(self, node: u32) -> Value<'d> {
+        Value { at: node as usize, ..self }
+    }
+
     /// The element at `index` of an array.
     pub(crate) fn element(self, index: usize) -> Option<Value<'d>> {
         if self.kind() != Kind::Array {

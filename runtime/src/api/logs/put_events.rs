@@ -1,12 +1,11 @@
 //! Owns PutLogEvents on the wire. Refuses to know batch rules and storage: `ingest::accept` does.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::json;
-use store::AppendError;
 use store::batch::Rejected;
-use wire::logs::put_log_events;
+use store::{AppendError, Events};
+use wire::logs::{LogEvents, put_log_events};
 use wire::shape::logs::{PutLogEventsResponse, RejectedEntityInfo, RejectedLogEventsInfo};
 use wire::{Fault, Response};
 
@@ -39,9 +38,10 @@ async fn store(app: &Arc<App>, caller: &Caller, call: &Call) -> Result<PutLogEve
         kms::check_readable(app, &group)?;
         Ok::<_, Fault>((group, stream))
     })?;
-    let events: Vec<(i64, Cow<'_, str>)> =
-        request.log_events.into_iter().map(|event| (event.timestamp, event.message)).collect();
-    let arrival = Arrival { group: &group, stream: &stream, hop: 0, events: &events };
+    let LogEvents { timestamps, ends, text } = request.log_events;
+    let events = Events::from_parts(timestamps, ends, text.into_bytes())
+        .ok_or_else(|| Fault::internal("The events do not fit their text."))?;
+    let arrival = Arrival { group: &group, stream: &stream, hop: 0, events };
     let accepted = accept(app, arrival).await?;
     Ok(PutLogEventsResponse { rejected_entity_info, ..answer(&accepted) })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use metrics::Unit;
 use metrics::filter::Transformation;
-use pattern::{Options, Pattern, ValueSelector};
+use pattern::{Options, Pattern, Set, ValueSelector};
 use store::Event;
 
 use crate::functions::HOPS_MAX;
@@ -51,7 +51,12 @@ pub(super) struct Compiled {
 impl Compiled {
     /// Whether this revision is the one that reads the event.
     pub(super) fn reads(&self, event: &Event) -> bool {
-        event.group.0 == self.group && (self.from..self.until).contains(&event.position.seq)
+        event.group.0 == self.group && self.reads_at(event.position.seq)
+    }
+
+    /// Whether this revision is the one that reads the event of its group at a position.
+    pub(super) fn reads_at(&self, seq: u64) -> bool {
+        (self.from..self.until).contains(&seq)
     }
 
     /// Those of the events that this revision reads, and apart from them those that came through so many
@@ -109,9 +114,28 @@ impl Compiled {
 /// Every revision of one reader that still has events to read.
 #[derive(Debug, Default)]
 pub(super) struct Filters {
-    by_group: BTreeMap<u64, Vec<Arc<Compiled>>>,
+    by_group: BTreeMap<u64, Arc<OfGroup>>,
     /// Ids and numbers of the revisions that are the other reader's.
     others: HashSet<(u64, u64)>,
+}
+
+/// The filters of one group, and their patterns by the same index, to be asked together.
+#[derive(Debug)]
+pub(super) struct OfGroup {
+    pub(super) filters: Vec<Arc<Compiled>>,
+    pub(super) patterns: Set,
+}
+
+impl OfGroup {
+    fn new(filters: Vec<Arc<Compiled>>) -> OfGroup {
+        let patterns = Set::new(filters.iter().map(|filter| filter.pattern.clone()));
+        OfGroup { filters, patterns }
+    }
+
+    fn is_of(&self, filters: &[Arc<Compiled>]) -> bool {
+        let same = |(mine, other): (&Arc<Compiled>, &Arc<Compiled>)| Arc::ptr_eq(mine, other);
+        self.filters.len() == filters.len() && self.filters.iter().zip(filters).all(same)
+    }
 }
 
 /// A revision to compile.
@@ -131,7 +155,7 @@ impl Filters {
         strict: bool,
         next: u64,
     ) -> Result<Filters, MetaError> {
-        let mut filters = Filters::default();
+        let mut filters = Loading::default();
         for (owner, current) in METRIC_FILTERS.every(tx)? {
             let Some(group) = groups::by_id(tx, owner)? else { continue };
             let mut until = u64::MAX;
@@ -146,9 +170,53 @@ impl Filters {
                 revision = METRIC_FILTERS.before(tx, owner, &this)?;
             }
         }
-        Ok(filters)
+        let of_group = |(group, of): (u64, Vec<Arc<Compiled>>)| {
+            // The same filters as before keep what was learnt about their group's messages.
+            let same = known.by_group.get(&group).filter(|known| known.is_of(&of)).map(Arc::clone);
+            (group, same.unwrap_or_else(|| Arc::new(OfGroup::new(of))))
+        };
+        let by_group = filters.by_group.into_iter().map(of_group).collect();
+        Ok(Filters { by_group, others: filters.others })
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_group.is_empty()
+    }
+
+    /// Ids of the groups with filters.
+    pub(super) fn groups(&self) -> impl Iterator<Item = u64> + '_ {
+        self.by_group.keys().copied()
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Compiled>> {
+        self.by_group.values().flat_map(|of| &of.filters)
+    }
+
+    /// Whether the filter with this id is among them.
+    pub(super) fn has(&self, id: u64) -> bool {
+        self.all().any(|filter| filter.id == id)
+    }
+
+    /// The filters of a group, if it has some.
+    pub(super) fn of(&self, group: u64) -> Option<&Arc<OfGroup>> {
+        self.by_group.get(&group)
+    }
+
+    /// The revisions in force.
+    pub(super) fn current(&self) -> impl Iterator<Item = &Arc<Compiled>> {
+        self.all().filter(|filter| filter.until == u64::MAX)
+    }
+}
+
+/// Filters that are being read.
+#[derive(Default)]
+struct Loading {
+    by_group: BTreeMap<u64, Vec<Arc<Compiled>>>,
+    others: HashSet<(u64, u64)>,
+}
+
+impl Loading {
     fn add(&mut self, which: MetricReader, known: &Filters, group: &GroupRecord, compile: &Compile<'_>) {
         let Compile { revision, strict, until } = *compile;
         let place = (revision.id, revision.number);
@@ -157,7 +225,7 @@ impl Filters {
             return;
         }
         let same = |one: &&Arc<Compiled>| (one.id, one.number, one.until) == (place.0, place.1, until);
-        let before = known.by_group.get(&group.id).and_then(|known| known.iter().find(same)).map(Arc::clone);
+        let before = known.of(group.id).and_then(|known| known.filters.iter().find(same)).map(Arc::clone);
         let compiled = match before {
             Some(compiled) => Ok(compiled),
             None => Compiled::new(group, revision, strict).map(|new| Arc::new(Compiled { until, ..new })),
@@ -172,35 +240,6 @@ impl Filters {
                 tracing::error!(filter, group, reason, "a metric filter is not understood");
             }
         }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_group.is_empty()
-    }
-
-    /// Ids of the groups with filters.
-    pub(super) fn groups(&self) -> impl Iterator<Item = u64> + '_ {
-        self.by_group.keys().copied()
-    }
-
-    /// All of them.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Compiled>> {
-        self.by_group.values().flatten()
-    }
-
-    /// Whether the filter with this id is among them.
-    pub(super) fn has(&self, id: u64) -> bool {
-        self.all().any(|filter| filter.id == id)
-    }
-
-    /// The filters of a group.
-    pub(super) fn of(&self, group: u64) -> impl Iterator<Item = &Arc<Compiled>> {
-        self.by_group.get(&group).into_iter().flatten()
-    }
-
-    /// The revisions in force.
-    pub(super) fn current(&self) -> impl Iterator<Item = &Arc<Compiled>> {
-        self.all().filter(|filter| filter.until == u64::MAX)
     }
 }
 
@@ -244,7 +283,7 @@ pub(super) mod tests {
     }
 
     pub(in super::super) fn filters(of: Vec<Arc<Compiled>>) -> Filters {
-        Filters { by_group: BTreeMap::from([(1, of)]), others: HashSet::new() }
+        Filters { by_group: BTreeMap::from([(1, Arc::new(OfGroup::new(of)))]), others: HashSet::new() }
     }
 
     #[test]

@@ -1,61 +1,100 @@
-//! Owns what metric filters take from a page of events. Refuses to read, to write and to wait.
+//! Owns what metric filters take from events: values by minute and dimension set, until they are published.
+//! Refuses to read, to write and to wait.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use metrics::Dimension;
-use metrics::filter::Match;
-use metrics::point::EventReference;
-use pattern::{Document, NoGuests};
-use store::Event;
+use metrics::filter::{Publication, Tally};
+use metrics::gather::{Gathering, Origin, Seen};
+use metrics::point::Tier;
+use pattern::{Document, Messages};
+use store::{Event, Lent};
 
-use super::compiled::{Compiled, Filters};
+use super::compiled::{Compiled, OfGroup};
 use crate::ingest::matching::text;
 
-/// What one filter took from a page.
+/// What one filter took and has not published.
 #[derive(Debug)]
-pub(super) struct Taken {
+pub(super) struct Sheet {
     /// The filter.
     pub(super) filter: Arc<Compiled>,
-    /// Its matches.
-    pub(super) matches: Vec<Match>,
-    /// The time of every event it read, and whether it matched; only kept for a filter with a default value.
-    pub(super) saw: Vec<(i64, bool)>,
+    gathering: Gathering,
+    /// The minutes of the events it read; only kept for a filter with a default value.
+    pub(super) saw: Tally,
+    /// The minute that was counted last as (minute, matched).
+    counted: Option<(i64, bool)>,
 }
 
-impl Taken {
-    fn nothing(filter: &Arc<Compiled>) -> Taken {
-        Taken { filter: Arc::clone(filter), matches: Vec::new(), saw: Vec::new() }
-    }
-
-    fn saw(&mut self, event: &Event, matched: bool) {
-        if self.filter.transformation.default_value.is_some() {
-            self.saw.push((event.timestamp_ms, matched));
+impl Sheet {
+    pub(super) fn new(filter: &Arc<Compiled>) -> Sheet {
+        Sheet {
+            filter: Arc::clone(filter),
+            gathering: Gathering::default(),
+            saw: Tally::default(),
+            counted: None,
         }
     }
+
+    /// How many points it will publish, about.
+    pub(super) fn points(&self) -> usize {
+        self.gathering.len()
+    }
+
+    /// Takes its points out.
+    pub(super) fn publish(&mut self, now_ms: i64) -> Vec<Publication> {
+        let origin = Origin { group_id: self.filter.group, source: &self.filter.source };
+        self.gathering.publish(&self.filter.transformation, origin, now_ms)
+    }
+
+    fn has_default(&self) -> bool {
+        self.filter.transformation.default_value.is_some()
+    }
+
+    fn saw(&mut self, timestamp_ms: i64, matched: bool) {
+        // Neighbours are mostly of one minute, which is counted once.
+        let now = (Tier::Minute.bucket_ms(timestamp_ms), matched);
+        if self.counted != Some(now) {
+            self.saw.saw(timestamp_ms, matched);
+            self.counted = Some(now);
+        }
+    }
+
+    fn add(&mut self, value: Option<f64>, document: &Document<'_>, seen: Seen) {
+        let Some(value) = value else { return };
+        let filter = &self.filter;
+        let dimensions = filter.dimensions.iter();
+        let texts = dimensions.map(|(_, selector)| selector.text(&filter.pattern, document));
+        self.gathering.add(value, texts, seen);
+    }
 }
 
-/// Evaluates the filters that need no guest: each message becomes one document, lent to all of them.
-pub(super) fn native(filters: &Filters, events: &[Event]) -> Vec<Taken> {
-    let mut taken: Vec<Taken> = Vec::new();
-    let mut places: HashMap<(u64, u64), usize> = HashMap::new();
-    for event in events {
-        let message = text(event);
-        let document = Document::new(&message);
-        for filter in filters.of(event.group.0).filter(|filter| filter.reads(event)) {
-            let place = *places.entry((filter.id, filter.number)).or_insert_with(|| {
-                taken.push(Taken::nothing(filter));
-                taken.len() - 1
-            });
-            let matched = filter.pattern.matches(&document, &mut NoGuests);
-            taken[place].saw(event, matched);
-            if matched {
-                let value = filter.value.number(&filter.pattern, &document);
-                taken[place].matches.extend(found(filter, event, &document, value));
+/// Evaluates the filters of a group that need no guest over neighbouring events: each message becomes one document,
+/// lent to all of them. `sheets` are those of the filters, by the same index.
+pub(super) fn native(of: &OfGroup, lent: &Lent<'_>, sheets: &mut [&mut Sheet]) {
+    // A sheet may be older than the next revision: `of` knows up to where its own reads.
+    let pairs = of.filters.iter().zip(sheets.iter_mut());
+    for (filter, sheet) in pairs.filter(|(_, sheet)| sheet.has_default()) {
+        for (row, timestamp_ms) in lent.timestamps.iter().enumerate() {
+            if filter.reads_at(lent.seq(row)) {
+                sheet.saw(*timestamp_ms, false);
             }
         }
     }
-    taken
+    of.patterns.each_match(&messages(lent), &mut |row, pattern, document| {
+        let seq = lent.seq(row);
+        let reads = of.filters.get(pattern).is_some_and(|filter| filter.reads_at(seq));
+        let Some(sheet) = sheets.get_mut(pattern).filter(|_| reads) else { return };
+        let timestamp_ms = lent.timestamps[row];
+        if sheet.has_default() {
+            sheet.saw(timestamp_ms, true);
+        }
+        let value = sheet.filter.value.number(&sheet.filter.pattern, document);
+        sheet.add(value, document, Seen { timestamp_ms, position: seq, stream_id: lent.stream.0 });
+    });
+}
+
+/// The messages of lent events, as patterns take them.
+pub(super) fn messages<'a>(lent: &Lent<'a>) -> Messages<'a> {
+    Messages { text: lent.text(), start: lent.start(), ends: lent.ends() }
 }
 
 /// What a filter with guests took: `matched` are those of `events` that its pattern matched, `values` what an
@@ -65,91 +104,102 @@ pub(super) fn with_answers(
     events: &[&Event],
     matched: &[&Event],
     values: Option<&[Vec<f64>]>,
-) -> Taken {
-    let mut taken = Taken::nothing(filter);
-    let mut rest = matched.iter().map(|event| event.position).peekable();
-    for event in events {
-        let is_match = rest.next_if_eq(&event.position).is_some();
-        taken.saw(event, is_match);
+) -> Sheet {
+    let mut sheet = Sheet::new(filter);
+    if sheet.has_default() {
+        let mut rest = matched.iter().map(|event| event.position).peekable();
+        for event in events {
+            let is_match = rest.next_if_eq(&event.position).is_some();
+            sheet.saw(event.timestamp_ms, is_match);
+        }
     }
     for (index, event) in matched.iter().enumerate() {
         let message = text(event);
         let document = Document::new(&message);
+        let (timestamp_ms, position, stream_id) = (event.timestamp_ms, event.position.seq, event.stream.0);
+        let seen = Seen { timestamp_ms, position, stream_id };
         match values {
             None => {
                 let value = filter.value.number(&filter.pattern, &document);
-                taken.matches.extend(found(filter, event, &document, value));
+                sheet.add(value, &document, seen);
             }
             Some(values) => {
                 for value in values.get(index).into_iter().flatten() {
-                    taken.matches.extend(found(filter, event, &document, Some(*value)));
+                    sheet.add(Some(*value), &document, seen);
                 }
             }
         }
     }
-    taken
-}
-
-/// The match to publish; `None` when the event lacks the value of a dimension.
-fn found(filter: &Compiled, event: &Event, document: &Document<'_>, value: Option<f64>) -> Option<Match> {
-    let dimensions = filter.dimensions.iter().map(|(name, selector)| {
-        let text = selector.text(&filter.pattern, document)?;
-        Some(Dimension::new(name, text))
-    });
-    let event = EventReference {
-        timestamp_ms: event.timestamp_ms,
-        position: event.position.seq,
-        group_id: event.group.0,
-        stream_id: event.stream.0,
-        source: filter.source.clone(),
-    };
-    Some(Match { value, dimensions: dimensions.collect::<Option<Vec<_>>>()?, event })
+    sheet
 }
 
 #[cfg(test)]
 mod tests {
-    use store::{GroupId, Position, StreamId};
+    use metrics::Dimension;
+    use store::{
+        Batch, Borrower, GroupId, MemoryKeys, MemoryManifest, Options, Position, Store, StreamId,
+        faulty::FaultyDisk,
+    };
 
     use super::super::compiled::tests::{filter, filters};
     use super::*;
 
-    fn events(messages: &[&str]) -> Vec<Event> {
-        let event = |(seq, message): (usize, &&str)| Event {
-            group: GroupId(1),
-            stream: StreamId(2),
-            position: Position::at(seq as u64),
-            timestamp_ms: 1_000 + seq as i64,
-            ingestion_ms: 9_000,
-            hop: 0,
-            message: message.as_bytes().to_vec(),
-        };
-        messages.iter().enumerate().map(event).collect()
+    fn taken(of: Vec<Arc<Compiled>>, messages: &[&str]) -> Vec<Vec<Publication>> {
+        let sheets = of.iter().map(Sheet::new).collect();
+        taken_on(sheets, of, messages)
     }
 
-    fn values(taken: &Taken) -> Vec<Option<f64>> {
-        taken.matches.iter().map(|one| one.value).collect()
+    /// Stores messages one millisecond apart in group 1 and asks the filters about them.
+    fn taken_on(mut sheets: Vec<Sheet>, of: Vec<Arc<Compiled>>, messages: &[&str]) -> Vec<Vec<Publication>> {
+        struct Asked<'a>(&'a OfGroup, &'a mut [Sheet]);
+        impl Borrower for Asked<'_> {
+            fn wants(&self, _group: GroupId) -> bool {
+                true
+            }
+            fn take(&mut self, lent: Lent<'_>) {
+                let mut sheets: Vec<&mut Sheet> = self.1.iter_mut().collect();
+                native(self.0, &lent, &mut sheets);
+            }
+        }
+        let (disk, manifest) = (FaultyDisk::new(1), MemoryManifest::default());
+        let keys = Arc::new(MemoryKeys::new(1));
+        let store = Store::open(Options::default(), Arc::new(disk), Arc::new(manifest), keys).unwrap();
+        let events = messages.iter().enumerate().map(|(at, text)| (1_000 + at as i64, *text)).collect();
+        let (group, stream) = (GroupId(1), StreamId(2));
+        store.append_wait(Batch { group, stream, ingestion_ms: 9_000, hop: 0, events }).unwrap();
+        let all = filters(of);
+        let asked = &mut Asked(all.of(1).unwrap(), &mut sheets);
+        store.lend_by_position(Position::at(0), Position::at(99), 1 << 20, asked).unwrap();
+        sheets.iter_mut().map(|sheet| sheet.publish(9_000)).collect()
+    }
+
+    fn sum(published: &[Publication]) -> (f64, f64) {
+        let of = |value: fn(&Publication) -> f64| published.iter().map(value).sum();
+        (of(|one| one.point.values.count), of(|one| one.point.values.sum))
     }
 
     #[test]
     fn values_dimensions_and_references_come_from_matching_events() {
         let slow = filter("{ $.ms > 100 }", "$.ms", &[("Method", "$.method")]);
-        let all = filters(vec![slow]);
-        let page = events(&[
+        let lines = [
             r#"{"ms": 120, "method": "GET"}"#,
             r#"{"ms": 90, "method": "GET"}"#,
             r#"{"ms": 300}"#,
             r#"{"ms": "450", "method": "PUT"}"#,
             "no json",
-        ]);
-        let taken = native(&all, &page);
-        assert_eq!(
-            values(&taken[0]),
-            [Some(120.0), Some(450.0)],
-            "an event without the dimension publishes nothing"
-        );
-        let last = &taken[0].matches[1];
-        assert_eq!(last.dimensions, [Dimension::new("Method", "PUT")]);
-        assert_eq!((last.event.position, last.event.source.as_str()), (3, "errors@2"));
+        ];
+        let taken = taken(vec![slow], &lines);
+        let [get, put] = &taken[0][..] else { panic!("{taken:?}") };
+        assert_eq!(sum(&taken[0]), (2.0, 570.0), "an event without the dimension publishes nothing");
+        assert_eq!(get.metric.dimensions, [Dimension::new("Method", "GET")]);
+        assert_eq!(put.metric.dimensions, [Dimension::new("Method", "PUT")]);
+        let event = &put.point.events[0];
+        assert_eq!((event.position, event.stream_id, event.source.as_str()), (3, 2, "errors@2"));
+    }
+
+    fn filter_of(first: &Compiled) -> Compiled {
+        let one = Arc::try_unwrap(filter("", "1", &[])).unwrap();
+        Compiled { from: first.from, ..one }
     }
 
     #[test]
@@ -159,19 +209,31 @@ mod tests {
         let second = Arc::try_unwrap(second).unwrap();
         let first = Compiled { from: 1, until: 3, ..first };
         let second = Compiled { from: 3, number: 3, ..second };
-        let all = filters(vec![Arc::new(first), Arc::new(second)]);
-        let taken = native(&all, &events(&["a", "b", "c", "d", "e"]));
-        let counts: Vec<_> = taken.iter().map(|one| (one.filter.number, one.matches.len())).collect();
-        assert_eq!(counts, [(2, 2), (3, 2)]);
+        // The sheet of the first was begun before there was a second.
+        let before = filter_of(&first);
+        let revisions = vec![Arc::new(first), Arc::new(second)];
+        let sheets = vec![Sheet::new(&Arc::new(before)), Sheet::new(&revisions[1])];
+        let taken = taken_on(sheets, revisions, &["a", "b", "c", "d", "e"]);
+        let counts: Vec<f64> = taken.iter().map(|one| sum(one).0).collect();
+        assert_eq!(counts, [2.0, 2.0]);
     }
 
     #[test]
     fn an_extractor_may_find_several_values() {
         let one = filter("ERROR", "wasm:latency", &[]);
-        let page = events(&["ERROR a", "fine", "ERROR b"]);
+        let event = |(seq, message): (usize, &str)| Event {
+            group: GroupId(1),
+            stream: StreamId(2),
+            position: Position::at(seq as u64),
+            timestamp_ms: 1_000 + seq as i64,
+            ingestion_ms: 9_000,
+            hop: 0,
+            message: message.as_bytes().to_vec(),
+        };
+        let page: Vec<Event> = ["ERROR a", "fine", "ERROR b"].into_iter().enumerate().map(event).collect();
         let all: Vec<&Event> = page.iter().collect();
         let answers = vec![vec![1.0, 2.0], vec![]];
-        let taken = with_answers(&one, &all, &[all[0], all[2]], Some(&answers));
-        assert_eq!(values(&taken), [Some(1.0), Some(2.0)]);
+        let mut sheet = with_answers(&one, &all, &[all[0], all[2]], Some(&answers));
+        assert_eq!(sum(&sheet.publish(9_000)), (2.0, 3.0));
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use store::{Event, EventId, GroupId, PageLimit, Position};
+use store::{Event, EventId, GroupId, Page, PageLimit, Position};
 use tokio::sync::watch;
 
 use super::delivery::{Delivery, GivenUp};
@@ -77,12 +77,15 @@ struct Reader {
     written: u64,
     /// The delivery that `progress.pending` names, once its events are read.
     delivery: Option<Delivery>,
+    /// Events that were read and not matched yet. They are kept when matching fails: retention may take them from
+    /// the log before they are matched again.
+    page: Option<Page>,
     failure: Option<String>,
 }
 
 impl Reader {
     fn new(app: Arc<App>, subscription: Arc<Subscription>) -> Reader {
-        Reader { app, subscription, progress: None, written: 0, delivery: None, failure: None }
+        Reader { app, subscription, progress: None, written: 0, delivery: None, page: None, failure: None }
     }
 
     async fn step(&mut self) -> Result<Step, String> {
@@ -125,23 +128,36 @@ impl Reader {
         if end.seq <= next {
             return Ok(Step::Rest { until_ms: None });
         }
-        if !self.app.clock.is_virtual() {
+        // What is behind has waited already.
+        let is_behind = end.seq - next >= PAGE.events as u64;
+        if !is_behind && !self.app.clock.is_virtual() {
             self.app.clock.sleep(WINDOW_MS).await;
             end = self.app.store.durable_position();
         }
-        let (events, reached) = self.read(next, end, PAGE).await?;
+        if self.page.is_none() {
+            self.read(next, end, PAGE).await?;
+        }
+        // Looked at while it stays where it is: it is read again only by another process.
+        let Some(page) = self.page.take() else { return Ok(Step::More) };
+        let (reached, looping) = (page.next.seq, self.looping(&page));
+        let matched = self.matched(&page).await;
+        if matched.is_err() {
+            self.page = Some(page);
+            return matched.map(|_| Step::More);
+        }
+        let events = matched?;
         let now_ms = self.app.clock.now_ms();
         if events.is_empty() {
             let progress = Progress { next: reached, pending: None };
-            if reached - self.written >= CURSOR_EVENTS {
-                self.write(progress, Vec::new()).await?;
+            if looping.is_some() || reached - self.written >= CURSOR_EVENTS {
+                self.write(progress, Vec::new(), looping).await?;
             } else {
                 self.progress = Some(progress);
             }
             return Ok(Step::More);
         }
         let pending = Pending { to: reached, since_ms: now_ms, events: events.len() as u64 };
-        self.write(Progress { next, pending: Some(pending) }, Vec::new()).await?;
+        self.write(Progress { next, pending: Some(pending) }, Vec::new(), looping).await?;
         self.delivery = Some(Delivery::new(events, reached, now_ms));
         Ok(Step::More)
     }
@@ -149,47 +165,59 @@ impl Reader {
     /// Reads the events of a delivery that was begun before a restart.
     async fn resume(&mut self, next: u64, pending: Pending) -> Result<Step, String> {
         let all = PageLimit { events: usize::MAX, bytes: u64::MAX };
-        let (events, _) = self.read(next, Position::at(pending.to), all).await?;
+        self.read(next, Position::at(pending.to), all).await?;
+        // What loops was counted when the delivery was begun.
+        let Some(page) = self.page.take() else { return Ok(Step::More) };
+        let events = self.matched(&page).await?;
         let missed = pending.events.saturating_sub(events.len() as u64);
         if missed > 0 {
-            let reason = "they were taken away while their delivery waited".to_owned();
-            let at_ms = self.app.clock.now_ms();
-            self.note_gap(Gap {
+            let gap = Gap {
                 events: missed,
                 first: next,
                 last: pending.to.saturating_sub(1),
-                reason,
-                at_ms,
-            })
-            .await?;
+                reason: "they were taken away while their delivery waited".to_owned(),
+                at_ms: self.app.clock.now_ms(),
+            };
+            // With the gap is written what is left, so that it is not counted again.
+            let left = Pending { events: events.len() as u64, ..pending };
+            self.write(Progress { next, pending: Some(left) }, Vec::new(), Some(gap)).await?;
         }
         self.delivery = Some(Delivery::new(events, pending.to, pending.since_ms));
         Ok(Step::More)
     }
 
-    /// Matching events, and up to where they were looked for.
-    async fn read(&self, next: u64, end: Position, limit: PageLimit) -> Result<(Vec<Event>, u64), String> {
-        let subscription = &self.subscription;
-        let page = reading::page(&self.app, next, end, limit, vec![GroupId(subscription.group)]).await?;
-        let now_ms = self.app.clock.now_ms();
+    /// Reads events into `page`, and says so before retention may take some of them away.
+    async fn read(&mut self, next: u64, end: Position, limit: PageLimit) -> Result<(), String> {
+        let fan_out = Arc::clone(&self.app.fan_out);
+        let _reading = fan_out.reading().await;
+        let group = GroupId(self.subscription.group);
+        let page = reading::page(&self.app, next, end, limit, vec![group]).await?;
         for damage in &page.damaged {
-            let (filter, group) = (&subscription.name, &subscription.group_name);
+            let (filter, group) = (&self.subscription.name, &self.subscription.group_name);
             tracing::error!(filter, group, %damage, "a subscription passes over events that cannot be read");
         }
-        let (mut events, looping): (Vec<Event>, Vec<Event>) =
-            page.events.into_iter().partition(|event| event.hop < HOPS_MAX);
-        if let (Some(first), Some(last)) = (looping.first(), looping.last()) {
-            let gap = Gap {
-                events: looping.len() as u64,
-                first: first.position.seq,
-                last: last.position.seq,
-                reason: format!("they come from {HOPS_MAX} deliveries in a row: a loop"),
-                at_ms: now_ms,
-            };
-            self.note_gap(gap).await?;
-        }
+        self.page = Some(page);
+        self.report();
+        Ok(())
+    }
+
+    /// The gap of the events that came through too many deliveries.
+    fn looping(&self, page: &Page) -> Option<Gap> {
+        let looping = || page.events.iter().filter(|event| event.hop >= HOPS_MAX);
+        Some(Gap {
+            events: looping().count() as u64,
+            first: looping().next()?.position.seq,
+            last: looping().last()?.position.seq,
+            reason: format!("they come from {HOPS_MAX} deliveries in a row: a loop"),
+            at_ms: self.app.clock.now_ms(),
+        })
+    }
+
+    /// Copies of the events of a page that match.
+    async fn matched(&self, page: &Page) -> Result<Vec<Event>, String> {
+        let subscription = &self.subscription;
         let source = subscription.consumer();
-        let lent: Vec<&Event> = events.iter().collect();
+        let lent: Vec<&Event> = page.events.iter().filter(|event| event.hop < HOPS_MAX).collect();
         let matched = matching(&self.app, &subscription.pattern, &self.batch("", &source, 1, &lent)).await?;
         let mut taken = matched.yes;
         if !matched.unknown.is_empty() {
@@ -201,13 +229,7 @@ impl Reader {
             taken.extend(matched.unknown);
             taken.sort_unstable();
         }
-        let mut matched = taken.into_iter().peekable();
-        let mut index = 0;
-        events.retain(|_| {
-            index += 1;
-            matched.next_if_eq(&(index - 1)).is_some()
-        });
-        Ok((events, page.next.seq))
+        Ok(taken.into_iter().filter_map(|index| lent.get(index).map(|event| (*event).clone())).collect())
     }
 
     fn batch<'a>(
@@ -247,7 +269,7 @@ impl Reader {
         let letters = self.letters(given_up, delivery.attempts, now_ms);
         if delivery.parts.is_empty() {
             let done = Progress { next: delivery.to, pending: None };
-            self.write(done, letters).await?;
+            self.write(done, letters, None).await?;
             return Ok(Step::More);
         }
         let (filter, group, attempts) =
@@ -264,7 +286,7 @@ impl Reader {
         let progress = self.progress()?;
         self.delivery = Some(delivery);
         if !letters.is_empty() {
-            self.write(progress, letters).await?;
+            self.write(progress, letters, None).await?;
         }
         Ok(Step::Rest { until_ms })
     }
@@ -333,11 +355,20 @@ impl Reader {
         letters.collect()
     }
 
-    /// Writes how far it is, and what it gave up on the way, in one change.
-    async fn write(&mut self, progress: Progress, letters: Vec<(u64, DeadLetter)>) -> Result<(), String> {
+    /// Writes how far it is, what it gave up and what it missed on the way, in one change.
+    async fn write(
+        &mut self,
+        progress: Progress,
+        letters: Vec<(u64, DeadLetter)>,
+        gap: Option<Gap>,
+    ) -> Result<(), String> {
         let (id, group, name) =
             (self.subscription.id, self.subscription.group, self.subscription.name.clone());
-        let kept = progress.clone();
+        if let Some(Gap { events, reason, .. }) = &gap {
+            let (filter, group) = (&name, &self.subscription.group_name);
+            tracing::warn!(filter, group, missed = events, reason, "a subscription misses events");
+        }
+        let (kept, consumer) = (progress.clone(), self.subscription.consumer());
         let written = self.app.meta.change(move |tx: &mut Tx<'_>| {
             for (first, letter) in &letters {
                 deliveries::bury(tx, *first, letter)?;
@@ -346,6 +377,9 @@ impl Reader {
             let current = SUBSCRIPTION_FILTERS.current(tx, group, &name)?;
             if current.is_some_and(|current| current.id == id) {
                 deliveries::advance(tx, id, &kept)?;
+                if let Some(gap) = gap {
+                    gaps::add(tx, &consumer, gap)?;
+                }
             }
             Ok::<_, MetaError>(())
         });
@@ -355,18 +389,13 @@ impl Reader {
         Ok(())
     }
 
-    async fn note_gap(&self, gap: Gap) -> Result<(), String> {
-        let (filter, group) = (&self.subscription.name, &self.subscription.group_name);
-        tracing::warn!(
-            filter,
-            group,
-            missed = gap.events,
-            reason = gap.reason,
-            "a subscription misses events"
-        );
-        let consumer = self.subscription.consumer();
-        let kept = self.app.meta.change(move |tx| gaps::add(tx, &consumer, gap)).await;
-        kept.map_err(|error: MetaError| error.to_string())
+    /// What retention need not count: the events in memory, and those of a delivery that was begun before a restart,
+    /// which counts them itself.
+    fn held_to(&self) -> u64 {
+        let begun =
+            self.progress.as_ref().and_then(|progress| progress.pending).map_or(0, |pending| pending.to);
+        let read = self.page.as_ref().map_or(0, |page| page.next.seq);
+        self.delivery.as_ref().map_or(0, |delivery| delivery.to).max(begun).max(read)
     }
 
     fn report(&self) {
@@ -381,7 +410,7 @@ impl Reader {
             group: subscription.group,
             about,
             position: self.progress.as_ref().map_or(subscription.from, |progress| progress.next),
-            held_to: self.delivery.as_ref().map_or(0, |delivery| delivery.to),
+            held_to: self.held_to(),
             attempts: self.delivery.as_ref().map_or(0, |delivery| delivery.attempts),
             failure: self.failure.clone(),
         };

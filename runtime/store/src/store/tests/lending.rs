@@ -32,9 +32,8 @@ impl Borrower for Copies {
 fn lent(store: &Store, from: u64, bytes: u64, only: Option<u64>) -> Vec<(u64, u64, u64, i64, u8, Vec<u8>)> {
     let mut copies = Copies { only, ..Copies::default() };
     let (mut from, to) = (Position::at(from), store.durable_position());
-    let limit = PageLimit { events: 1, bytes };
     while from < to {
-        let page = store.lend_by_position(from, to, limit, &mut copies).unwrap();
+        let page = store.lend_by_position(from, to, bytes, &mut copies).unwrap();
         assert!(page.damaged.is_empty() && page.next > from, "{page:?}");
         from = page.next;
     }

@@ -1,0 +1,112 @@
+//! A set answers as its patterns do one by one: over all patterns of the case file at once, over messages that follow
+//! each other without a break, with bytes that are no text, and again once the set has learnt what is frequent.
+
+use pattern::{Document, Messages, NoGuests, Options, Pattern, Set};
+use proptest::prelude::*;
+use serde_json::Value;
+
+fn cases() -> Vec<Value> {
+    let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    include_str!("../cases/matches.jsonl").lines().map(line).collect()
+}
+
+fn strings(value: &Value) -> impl Iterator<Item = String> + '_ {
+    value.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned))
+}
+
+/// Every pattern of the cases.
+fn patterns() -> Vec<Pattern> {
+    let parse = |case: Value| {
+        let strict = case["strict"] == true;
+        Pattern::parse(case["pattern"].as_str().unwrap(), Options { strict }).unwrap()
+    };
+    cases().into_iter().map(parse).collect()
+}
+
+/// Every message of the cases.
+fn messages() -> Vec<Vec<u8>> {
+    let cases = cases();
+    let all = cases.iter().flat_map(|case| strings(&case["yes"]).chain(strings(&case["no"])));
+    all.map(String::into_bytes).collect()
+}
+
+fn found(set: &Set, messages: &[Vec<u8>]) -> Vec<(usize, usize)> {
+    // Something before and behind that does not belong to them.
+    let (mut text, mut ends) = (b"ERROR{".to_vec(), Vec::new());
+    for message in messages {
+        text.extend_from_slice(message);
+        ends.push(text.len() as u32);
+    }
+    text.extend_from_slice(b"}ERROR");
+    let mut found = Vec::new();
+    set.each_match(&Messages { text: &text, start: 6, ends: &ends }, &mut |row, pattern, document| {
+        assert_eq!(document.text(), String::from_utf8_lossy(&messages[row]));
+        found.push((row, pattern));
+    });
+    found
+}
+
+fn one_by_one(patterns: &[Pattern], messages: &[Vec<u8>]) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    for (row, message) in messages.iter().enumerate() {
+        let text = String::from_utf8_lossy(message);
+        let matching =
+            |(_, pattern): &(usize, &Pattern)| pattern.matches(&Document::new(&text), &mut NoGuests);
+        found.extend(patterns.iter().enumerate().filter(matching).map(|(at, _)| (row, at)));
+    }
+    found
+}
+
+#[test]
+fn all_patterns_over_all_messages() {
+    let (patterns, mut messages) = (patterns(), messages());
+    let set = Set::new(patterns.clone());
+    assert!(set.len() > 64, "more than one word of bits");
+    for with_bad_bytes in [false, true] {
+        if with_bad_bytes {
+            messages.push(b"ERROR \xff {\"a\": 1}".to_vec());
+        }
+        let expected = one_by_one(&patterns, &messages);
+        for _ in 0..8 {
+            assert_eq!(found(&set, &messages), expected);
+        }
+    }
+}
+
+#[test]
+fn what_spans_two_messages_is_in_neither() {
+    let patterns: Vec<Pattern> = ["ERROR", "?ERROR ?OR", "[a = ERROR]"]
+        .iter()
+        .map(|text| Pattern::parse(text, Options::default()).unwrap())
+        .collect();
+    let messages: Vec<Vec<u8>> =
+        ["ERR", "OR", "", "ERRERROR", "ERR", "ERROR"].map(|text| text.as_bytes().to_vec()).to_vec();
+    let found = found(&Set::new(patterns), &messages);
+    assert_eq!(found, [(1, 1), (3, 0), (3, 1), (5, 0), (5, 1), (5, 2)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("LOGBOOM_LONG").is_some() { 2_000 } else { 60 }))]
+    #[test]
+    fn some_patterns_over_some_messages(
+        chosen in proptest::collection::vec(any::<prop::sample::Index>(), 1..12),
+        lines in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<bool>()), 0..40),
+    ) {
+        let (all, texts) = (patterns(), messages());
+        let patterns: Vec<Pattern> = chosen.iter().map(|index| index.get(&all).clone()).collect();
+        let line = |(first, second, joined): &(prop::sample::Index, prop::sample::Index, bool)| {
+            let mut line: Vec<u8> = first.get(&texts).clone();
+            if *joined {
+                let more: &Vec<u8> = second.get(&texts);
+                line.extend_from_slice(more);
+            }
+            line
+        };
+        let messages: Vec<Vec<u8>> = lines.iter().map(line).collect();
+        let set = Set::new(patterns.clone());
+        let expected = one_by_one(&patterns, &messages);
+        for _ in 0..3 {
+            prop_assert_eq!(found(&set, &messages), expected.clone());
+        }
+    }
+}
