@@ -66,7 +66,7 @@ limits! {
         /// Bytes of acknowledged events in memory (and in the intake log) at which they are sealed into a segment.
         memtable_bytes = 48 << 20, "";
         /// Bytes of a segment file below which it may be merged with its neighbours.
-        merge_segment_bytes = 16 << 20, "";
+        merge_segment_bytes = 4 << 20, "";
         /// Bytes of decoded parts of blocks kept for the next reader.
         block_cache_bytes = 64 << 20, "";
         /// Log groups that have `AWS/Logs` metrics of their own in the life of a process; the others count in the
