@@ -173,6 +173,10 @@ impl insights::Block for Lent<'_> {
         self.stream
     }
 
+    fn stream(&self) -> Option<&str> {
+        Some(self.stream)
+    }
+
     fn log_identifier(&self) -> &str {
         self.log
     }

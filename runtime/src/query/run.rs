@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use insights::{Control, Execution, Limits, Literal, LiteralKind, Order};
+use insights::{Control, Execution, Limits, Literal, LiteralKind, Needs, Order};
 use store::{BlockHandle, Containing, GroupId, ReadError, Selection, StreamId};
 
 use super::lent::Lent;
@@ -91,7 +91,6 @@ fn scan(app: &App, session: &Session) -> Result<insights::Output, Broken> {
         session,
         handles: &handles,
         names: &names,
-        literals: &query.needs().literals,
         clock: &app.clock,
         next: AtomicUsize::new(0),
         broken: AtomicBool::new(false),
@@ -118,7 +117,6 @@ struct Work<'a> {
     session: &'a Session,
     handles: &'a [BlockHandle],
     names: &'a Names,
-    literals: &'a [Literal],
     clock: &'a Clock,
     next: AtomicUsize,
     broken: AtomicBool,
@@ -150,7 +148,7 @@ impl Work<'_> {
                 continue;
             }
             let (stream, log) = self.names.of_block(meta.group, meta.stream);
-            if !may_match(self.literals, handle, stream, log) {
+            if !may_match(self.session.asked.query.needs(), handle, stream, log) {
                 continue;
             }
             let block = handle.open()?;
@@ -175,22 +173,26 @@ pub(crate) fn push(execution: &mut Execution, handle: &BlockHandle) -> Result<()
     pushed.map(drop).map_err(|error| error.to_string())
 }
 
-/// Whether an event of the block can have every text that a matching one has.
-fn may_match(literals: &[Literal], handle: &BlockHandle, stream: &str, log: &str) -> bool {
-    literals.iter().all(|Literal { field, text, kind }| {
-        let in_name = |name: &str| match kind {
-            LiteralKind::Contains => name.contains(text.as_str()),
-            LiteralKind::Equals => name == text,
-        };
-        let how = match (field.as_str(), kind) {
-            ("@logStream", _) => return in_name(stream),
-            ("@log", _) => return in_name(log),
-            ("@message", _) => Containing::Raw,
-            (_, LiteralKind::Contains) => Containing::Decoded,
-            (_, LiteralKind::Equals) => Containing::WholeDecoded,
-        };
-        handle.may_contain(text.as_bytes(), how)
-    })
+/// Whether an event of the block can have the texts that a matching one has.
+fn may_match(needs: &Needs, handle: &BlockHandle, stream: &str, log: &str) -> bool {
+    let may_have = |literal: &Literal| may_have(literal, handle, stream, log);
+    needs.literals.iter().all(may_have) && needs.any_of.iter().all(|list| list.iter().any(may_have))
+}
+
+fn may_have(Literal { field, text, kind }: &Literal, handle: &BlockHandle, stream: &str, log: &str) -> bool {
+    let in_name = |name: &str| match kind {
+        LiteralKind::Contains => name.contains(text.as_str()),
+        LiteralKind::Equals => name == text,
+    };
+    let how = match (field.as_str(), kind) {
+        ("@logStream", _) => return in_name(stream),
+        ("@log", _) => return in_name(log),
+        ("@aws.account", _) => return in_name(log.split(':').next().unwrap_or("")),
+        ("@message", _) => Containing::Raw,
+        (_, LiteralKind::Contains) => Containing::Decoded,
+        (_, LiteralKind::Equals) => Containing::WholeDecoded,
+    };
+    handle.may_contain(text.as_bytes(), how)
 }
 
 /// The names behind the ids of the blocks.
