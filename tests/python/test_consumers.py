@@ -9,21 +9,23 @@ from test_metric_filters import put_filter
 from test_subscription_delivery import consumer, consumers, deliveries, subscribe
 
 
-def test_a_stalled_subscription_catches_up_from_segments_in_order(fresh, name):
+def test_a_stalled_subscription_catches_up_from_segments_in_order(make_server, tmp_path, name):
+    (tmp_path / "boot.toml").write_text("[limits]\nmemtable_bytes = 1048576\n")
+    fresh = make_server("--config", str(tmp_path / "boot.toml"))
     group, function = name("/behind/segments"), name("stalled")
     deploy(fresh, function, guest("hostile_guest"), Environment={"Variables": {"behaviour": "retry"}})
     subscribe(fresh, group, function, pattern="line")
     fresh.put(group, "s", ["line 0 first"])
     assert eventually(lambda: consumer(fresh, "f")["attempts"] > 0)
     # More than a memtable holds, several times.
-    padding, count = "x" * 20_000, 1
-    for _ in range(110):
-        fresh.put(group, "s", [f"line {count + n} {padding}" for n in range(48)], create=False)
-        count += 48
+    padding, count = "x" * 2_000, 1
+    for _ in range(12):
+        fresh.put(group, "s", [f"line {count + n} {padding}" for n in range(250)], create=False)
+        count += 250
     behind = consumer(fresh, "f")
     assert behind["lag_events"] >= count - 1 and behind["lag_ms"] > 0 and "later" in behind["failure"]
-    segments = [path for path in (fresh.folder / "data").rglob("*") if "segment" in path.name]
-    assert segments, "some of it is sealed"
+    segments = lambda: [path for path in (fresh.folder / "data").rglob("segment-*")]  # noqa: E731
+    assert eventually(segments), "some of it is sealed"
     update(fresh, function, behaviour="facts")
     done = lambda: consumer(fresh, "f")["lag_events"] == 0  # noqa: E731
     assert eventually(done, seconds=120, every=0.5)
@@ -127,3 +129,6 @@ def test_a_slow_function_delays_only_the_alarms_that_depend_on_it(fresh):
 
     assert eventually(fed, seconds=60, every=0.5)
     assert shown("native").get("EvaluationState") is None
+    update(fresh, "slow", behaviour="")
+    behind = lambda: [one["name"] for one in consumers(fresh)["consumers"] if one["lag_events"]]  # noqa: E731
+    assert eventually(lambda: not behind(), seconds=120, every=0.5)
