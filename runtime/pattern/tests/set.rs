@@ -18,7 +18,8 @@ fn strings(value: &Value) -> impl Iterator<Item = String> + '_ {
 fn patterns() -> Vec<Pattern> {
     let parse = |case: Value| {
         let strict = case["strict"] == true;
-        Pattern::parse(case["pattern"].as_str().unwrap(), Options { strict }).unwrap()
+        let text = case["pattern"].as_str().expect("a case has a pattern");
+        Pattern::parse(text, Options { strict }).expect("the pattern of a case parses")
     };
     cases().into_iter().map(parse).collect()
 }

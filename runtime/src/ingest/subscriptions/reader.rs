@@ -207,7 +207,7 @@ impl Reader {
         Some(Gap {
             events: looping().count() as u64,
             first: looping().next()?.position.seq,
-            last: looping().last()?.position.seq,
+            last: looping().next_back()?.position.seq,
             reason: format!("they come from {HOPS_MAX} deliveries in a row: a loop"),
             at_ms: self.app.clock.now_ms(),
         })
