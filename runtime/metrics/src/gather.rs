@@ -93,7 +93,9 @@ impl Gathering {
 
     /// Takes everything out as points to merge into their series.
     pub fn publish(&mut self, of: &Transformation, origin: Origin<'_>, now_ms: i64) -> Vec<Publication> {
-        let taken = std::mem::take(self);
+        let mut taken = std::mem::take(self);
+        // Points of one series stand together.
+        taken.places.sort_unstable_by_key(|place| (place.set, place.minute_ms));
         let named = |values: &Vec<String>| -> Option<Metric> {
             let pairs = of.dimensions.iter().zip(values);
             let dimensions: Vec<Dimension> = pairs.map(|(name, value)| Dimension::new(name, value)).collect();
@@ -101,19 +103,13 @@ impl Gathering {
             Metric::new(&of.namespace, &of.name, &dimensions, "").ok()
         };
         let metrics: Vec<Option<Metric>> = taken.dimensions.iter().map(named).collect();
-        let mut published: Vec<Publication> = taken
-            .places
-            .into_iter()
-            .filter_map(|place| {
-                let metric = metrics.get(place.set as usize)?.clone()?;
-                let tier = crate::retention::tier_at(Tier::Minute, place.minute_ms, now_ms);
-                let key = PointKey { bucket_ms: tier.bucket_ms(place.minute_ms), tier, unit: of.unit };
-                Some(Publication { metric, key, point: place.point(origin)? })
-            })
-            .collect();
-        // Points of one series stand together.
-        published.sort_by(|a, b| (&a.metric, a.key).cmp(&(&b.metric, b.key)));
-        published
+        let publications = taken.places.into_iter().filter_map(|place| {
+            let metric = metrics.get(place.set as usize)?.clone()?;
+            let tier = crate::retention::tier_at(Tier::Minute, place.minute_ms, now_ms);
+            let key = PointKey { bucket_ms: tier.bucket_ms(place.minute_ms), tier, unit: of.unit };
+            Some(Publication { metric, key, point: place.point(origin)? })
+        });
+        publications.collect()
     }
 
     /// The set that `key` names.
@@ -265,8 +261,9 @@ mod tests {
         assert_eq!(gathering.len(), 4);
         let published = gathering.publish(&transformation(&["Code", "Name"]), ORIGIN, 0);
         assert!(gathering.is_empty());
-        let counts: Vec<_> =
+        let mut counts: Vec<_> =
             published.iter().map(|p| (p.metric.dimensions[0].value.as_str(), p.point.values.count)).collect();
+        counts.sort_by(|a, b| a.0.cmp(b.0));
         assert_eq!(counts, [("404", 1.0), ("50", 1.0), ("500", 2.0)], "an empty value publishes nothing");
     }
 
