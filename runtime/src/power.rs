@@ -310,12 +310,13 @@ impl Life {
     /// A query over all that is stored says what the model says.
     fn ask(&self, model: &Model) {
         let window = insights::Window { start_ms: 0, end_ms: 10_000 };
-        let text = "filter value > 400 | stats count(*) as n, sum(value) as s by kind";
+        let text = r#"filter value > 400 and @aws.account = "000000000000" and kind like /k/
+            | stats count(*) as n, sum(value) as s by kind"#;
         let query = insights::Query::compile(text, &insights::NoFunctions, 0, window).expect("a good query");
         let mut execution = insights::Execution::new(&query);
         let selection = Selection { groups: (0..=GROUPS).map(GroupId).collect(), streams: None };
         for handle in self.store.blocks(&selection, 0, 10_000, None) {
-            crate::query::push(&mut execution, &handle).expect("the disk works again");
+            crate::query::push(&query, &mut execution, &handle).expect("the disk works again");
         }
         let mut answer = BTreeMap::new();
         for row in execution.finish().expect("a small query").rows {

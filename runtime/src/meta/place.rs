@@ -56,8 +56,12 @@ impl Place for OnFile {
         let old = File::open(&self.file)?;
         old.try_lock()?;
         let fresh = self.file.with_extension("redb.tmp");
-        fs::copy(&self.file, &fresh)?;
-        File::open(&fresh)?.sync_all()?;
+        let copied = fs::copy(&self.file, &fresh).and_then(|_| File::open(&fresh)?.sync_all());
+        if copied.is_err() {
+            // On a disk that is nearly full, half a copy would take the room that is left.
+            let _ = fs::remove_file(&fresh);
+        }
+        copied?;
         fs::rename(&fresh, &self.file)?;
         let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()

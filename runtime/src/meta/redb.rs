@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -48,8 +48,9 @@ impl Redb {
             // Before redb opens it: a repair would make pages durable that lean on lost ones.
             match place.rewrite() {
                 Ok(()) => {}
-                // A full disk is no reason to stay away: the mark stands, the next start tries again.
-                Err(error) if error.kind() == ErrorKind::StorageFull => {
+                // A full disk is no reason to stay away: the mark is left standing, the next start tries again.
+                Err(error) if is_full(&error) => {
+                    failed.store(true, Ordering::Relaxed);
                     tracing::warn!("the disk is too full to write the metadata anew after a crash");
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(MetaError::Locked),
@@ -64,6 +65,10 @@ impl Redb {
     fn database(&self) -> Result<&Database, MetaError> {
         self.database.as_ref().ok_or(MetaError::Closed)
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 impl Drop for Redb {

@@ -163,9 +163,16 @@ impl Work<'_> {
     }
 }
 
-/// Runs a query on one block, without names.
+/// Runs a query on one block, without the name of its stream.
 #[cfg(test)]
-pub(crate) fn push(execution: &mut Execution, handle: &BlockHandle) -> Result<(), String> {
+pub(crate) fn push(
+    query: &insights::Query,
+    execution: &mut Execution,
+    handle: &BlockHandle,
+) -> Result<(), String> {
+    if !may_match(query.needs(), handle, "", "000000000000:logs") {
+        return Ok(());
+    }
     let block = handle.open().map_err(|error| error.to_string())?;
     let lent = Lent::new(&block, "", "000000000000:logs").map_err(|error| error.to_string())?;
     let pushed = execution.push(&lent);

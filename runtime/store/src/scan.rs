@@ -4,12 +4,13 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::block::{Block, BlockHandle, EventRef};
+use crate::block::{Block, BlockHandle, EventRef, Rows};
 use crate::column_block::ColumnBlock;
 use crate::containing::Containing;
 use crate::error::ReadError;
-use crate::id::{EventId, Position};
+use crate::id::{EventId, GroupId, Position, StreamId};
 use crate::view::Selection;
 
 /// Which way a scan goes.
@@ -92,6 +93,11 @@ pub struct Run {
 }
 
 impl Run {
+    fn nothing(direction: Direction) -> Self {
+        let rows = Rows::empty(GroupId(0), StreamId(0));
+        Self { block: Block::whole(Arc::new(rows)), direction }
+    }
+
     /// The rows; oldest first, whatever the direction of the scan.
     #[must_use]
     pub fn block(&self) -> &Block {
@@ -113,6 +119,8 @@ type Key = (i64, u64);
 /// reads on wants more. `limit 100` costs little, and a long read costs few calls.
 const FIRST_PIECE_ROWS: usize = 128;
 const PIECE_GROWTH: usize = 4;
+/// A search that finds nothing gives a run without rows after as much, so that its reader can stop it.
+const TOLD_BYTES: u64 = 32 << 20;
 /// No piece is larger, unless a row is.
 const PIECE_BYTES: u64 = 256 << 10;
 
@@ -209,6 +217,9 @@ pub struct Scan {
     direction: Direction,
     after: Option<Key>,
     containing: Vec<Needle>,
+    /// Bytes of the messages of blocks that were searched for needles, and how many of them the caller knows of.
+    searched_bytes: u64,
+    told_bytes: u64,
     /// Not opened yet, in the order of their first key.
     waiting: VecDeque<(Key, BlockHandle)>,
     open: BinaryHeap<Reverse<(Key, usize)>>,
@@ -232,6 +243,8 @@ impl Scan {
             direction,
             after,
             containing: request.containing.clone(),
+            searched_bytes: 0,
+            told_bytes: 0,
             waiting: waiting.into(),
             open: BinaryHeap::new(),
             cursors: Vec::new(),
@@ -250,6 +263,9 @@ impl Scan {
     fn open_block(&mut self, handle: BlockHandle) -> Result<(), ReadError> {
         if !self.containing.iter().all(|needle| needle.may_be_in(&handle)) {
             return Ok(());
+        }
+        if !self.containing.is_empty() {
+            self.searched_bytes += handle.meta.raw_bytes;
         }
         let block = Open::new(&handle, &self.containing)?;
         let (mut start, mut end) = (0, block.keys.len());
@@ -296,13 +312,38 @@ impl Scan {
         self.cursors[slot] = Some(cursor);
     }
 
-    /// Opens the blocks whose first key is not behind the next row of the merge.
-    fn open_due(&mut self) -> Result<(), ReadError> {
+    /// Bytes of the messages of the blocks that were searched for [`ScanRequest::containing`] so far.
+    #[must_use]
+    pub fn searched_bytes(&self) -> u64 {
+        self.searched_bytes
+    }
+
+    /// To go on here later: everything before this id (in the direction of the scan) was given. `None` at the end.
+    #[must_use]
+    pub fn reached(&self) -> Option<EventId> {
+        let next = self.open.peek().map(|Reverse((key, _))| *key);
+        let waiting = self.waiting.front().map(|(key, _)| *key);
+        let (time, seq) = next.into_iter().chain(waiting).min()?;
+        Some(match self.direction {
+            Direction::Forward if seq == 0 => EventId::new(time.saturating_sub(1), Position::at(u64::MAX)),
+            Direction::Forward => EventId::new(time, Position::at(seq - 1)),
+            Direction::Backward if seq == 0 => EventId::new((!time).saturating_add(1), Position::at(0)),
+            Direction::Backward => EventId::new(!time, Position::at(!seq + 1)),
+        })
+    }
+
+    /// Opens the blocks whose first key is not behind the next row of the merge. False if it stopped before,
+    /// because the caller should hear how much was searched.
+    fn open_due(&mut self) -> Result<bool, ReadError> {
         loop {
+            if self.searched_bytes - self.told_bytes > TOLD_BYTES {
+                self.told_bytes = self.searched_bytes;
+                return Ok(false);
+            }
             let next = self.open.peek().map(|Reverse((key, _))| *key);
             let due = self.waiting.front().is_some_and(|(key, _)| next.is_none_or(|next| *key <= next));
             if !due {
-                return Ok(());
+                return Ok(true);
             }
             if let Some((_, handle)) = self.waiting.pop_front() {
                 self.open_block(handle)?;
@@ -312,7 +353,9 @@ impl Scan {
 
     /// The next run: the rows of the earliest block up to the next row of any other.
     fn step(&mut self) -> Result<Option<Run>, ReadError> {
-        self.open_due()?;
+        if !self.open_due()? {
+            return Ok(Some(Run::nothing(self.direction)));
+        }
         let Some(Reverse((_, slot))) = self.open.pop() else { return Ok(None) };
         let Some(mut cursor) = self.cursors[slot].take() else { return Ok(None) };
         let mut block = match cursor.block.take() {

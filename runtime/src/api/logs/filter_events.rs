@@ -155,7 +155,12 @@ struct Found {
 fn search(store: &Store, scan: &ScanRequest, pattern: &Pattern, bounds: Bounds) -> Result<Found, ReadError> {
     let mut events = Vec::new();
     let (mut bytes, mut scanned, mut last) = (0, 0, None);
-    for run in store.scan(scan) {
+    let mut scan = store.scan(scan);
+    loop {
+        if scan.searched_bytes() > SCANNED_BYTES_MAX {
+            return Ok(Found { events, more: scan.reached() });
+        }
+        let Some(run) = scan.next() else { break };
         for event in run?.events() {
             if events.len() == bounds.events || scanned > SCANNED_BYTES_MAX {
                 return Ok(Found { events, more: last });

@@ -28,7 +28,12 @@ pub(super) fn search(
 ) -> Result<Found, Fault> {
     let mut events = Vec::new();
     let (mut bytes, mut scanned, mut last) = (0, 0, None);
-    for run in app.store.scan(scan) {
+    let mut scan = app.store.scan(scan);
+    loop {
+        if scan.searched_bytes() > SCANNED_BYTES_MAX {
+            return Ok(Found { events, more: scan.reached() });
+        }
+        let Some(run) = scan.next() else { break };
         let run = run.map_err(failed)?;
         let run: Vec<Event> = run.events().map(|event| event.to_event()).collect();
         for chunk in run.chunks(BATCH) {

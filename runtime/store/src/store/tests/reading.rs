@@ -156,6 +156,17 @@ fn check_against(store: &Store, model: &BTreeMap<(i64, u64), Event>, dice: &mut 
         }
         let found = scanned(store, &request);
         assert!(found == expected, "{request:?}: {} found, {} expected", found.len(), expected.len());
+        // Stopped between two runs and gone on where it had got to, a scan gives the same events.
+        let mut first = store.scan(&request);
+        let runs = 1 + dice.below(3);
+        let mut given: Vec<Event> = Vec::new();
+        for run in first.by_ref().take(runs as usize) {
+            given.extend(run.unwrap().events().map(|event| event.to_event()));
+        }
+        if let Some(reached) = first.reached() {
+            given.extend(scanned(store, &ScanRequest { after: Some(reached), ..request.clone() }));
+        }
+        assert!(given == expected, "{request:?} goes on at {:?}", first.reached());
         if let Some(middle) = expected.get(dice.below(expected.len() as u64) as usize) {
             let resumed = ScanRequest { after: Some(middle.id()), ..request };
             let behind = expected.iter().position(|event| event == middle).unwrap() + 1;
