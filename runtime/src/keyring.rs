@@ -172,7 +172,29 @@ pub(crate) struct Keyring {
     wrapping: Arc<Wrapping>,
     system: Secret,
     files: Sealer,
-    groups: Mutex<HashMap<u64, Secret>>,
+    groups: Mutex<Kept>,
+}
+
+/// Data keys of groups, unwrapped.
+#[derive(Default)]
+struct Kept {
+    secrets: HashMap<u64, Secret>,
+    /// How often groups were forgotten. A row that was read before the last time may be a forgotten group's: its
+    /// key is used once and not kept.
+    forgotten: u64,
+}
+
+impl Kept {
+    /// Keeps a key whose row was read when so many were forgotten.
+    fn keep(&mut self, group: u64, secret: Secret, forgotten: u64) {
+        if self.forgotten != forgotten {
+            return;
+        }
+        if self.secrets.len() >= KEPT_MAX {
+            self.secrets.clear();
+        }
+        self.secrets.insert(group, secret);
+    }
 }
 
 impl Keyring {
@@ -244,29 +266,33 @@ impl Keyring {
 
     /// Forgets the key of a group that was deleted.
     pub(crate) fn forget(&self, group: u64) {
-        self.kept().remove(&group);
+        let mut kept = self.kept();
+        kept.forgotten += 1;
+        kept.secrets.remove(&group);
     }
 
     /// Forgets the keys of all groups: they are gone.
     pub(crate) fn forget_all(&self) {
-        self.kept().clear();
+        let mut kept = self.kept();
+        kept.forgotten += 1;
+        kept.secrets.clear();
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<u64, Secret>> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn group_secret(&self, group: u64) -> Result<Option<Secret>, Unavailable> {
-        if let Some(known) = self.kept().get(&group) {
-            return Ok(Some(known.clone()));
-        }
+        let forgotten = {
+            let kept = self.kept();
+            if let Some(known) = kept.secrets.get(&group) {
+                return Ok(Some(known.clone()));
+            }
+            kept.forgotten
+        };
         let Some(wrapped) = self.meta.read(|tx| data_keys::group(tx, group))? else { return Ok(None) };
         let secret = self.wrapping.unwrap(Some(group), &wrapped)?;
-        let mut kept = self.kept();
-        if kept.len() >= KEPT_MAX {
-            kept.clear();
-        }
-        kept.insert(group, secret.clone());
+        self.kept().keep(group, secret.clone(), forgotten);
         Ok(Some(secret))
     }
 }

@@ -190,8 +190,23 @@ def test_log_data_without_metadata_and_key_are_not_given_a_new_key(fresh):
     for name in ("meta.redb", "logboom.key"):
         shutil.move(data / name, fresh.folder / name)
     code, said = serve(data)
-    assert code == 1 and "neither their metadata nor the key file" in said, said
+    assert code == 1 and "neither their metadata (meta.redb) nor the key file" in said, said
     assert not (data / "logboom.key").exists()
+
+
+def test_log_data_without_metadata_are_not_taken_for_deleted_ones(fresh):
+    data = fresh.folder / "data"
+    fresh.put("/app", "s", ["kept"])
+    fresh.stop()
+    shutil.move(data / "meta.redb", fresh.folder / "meta.redb")
+    # The second start finds the empty file that the first one made.
+    for _ in range(2):
+        code, said = serve(data)
+        assert code == 1 and "meta.redb is missing or empty" in said and "back in its place" in said, said
+    shutil.move(fresh.folder / "meta.redb", data / "meta.redb")
+    fresh.__dict__.pop("logs", None)
+    fresh.start()
+    assert messages(fresh, "/app") == ["kept"]
 
 
 def test_the_master_key_can_be_changed(fresh, tmp_path):

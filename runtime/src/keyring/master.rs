@@ -131,11 +131,26 @@ pub(crate) struct Data<'a> {
 /// The key of data: read, or made where there is nothing yet that it should have sealed.
 ///
 /// # Errors
-/// A sentence that names the file: missing, damaged, open to others, or of another key.
+/// A sentence that names the file: missing, damaged, open to others, or of another key; or log data without their
+/// metadata, which would be taken for data of deleted groups.
 pub(crate) fn of(data: &Data<'_>, path: &Path, clock: &Clock) -> Result<Secret, String> {
     let (shown, folder) = (path.display(), data.folder.display());
     let elsewhere =
         "put a copy of it in its place, or say where it is (--key-file, key_file, LOGBOOM_KEY_FILE)";
+    if data.without_metadata {
+        let (what, back) = if path.exists() {
+            (
+                "not their metadata: meta.redb is missing or empty".to_owned(),
+                "a copy of meta.redb back in its place",
+            )
+        } else {
+            (
+                format!("neither their metadata (meta.redb) nor the key file {shown}"),
+                "copies of both back in their places",
+            )
+        };
+        return Err(format!("there are log data in {folder}, but {what}. Put {back}"));
+    }
     match (read(path)?, data.sealed_with) {
         (Some(key), Some(id)) if key.id() != id => Err(format!(
             "the key file {shown} holds the key {}, but the data in {folder} are sealed with the key {}: {elsewhere}",
@@ -147,10 +162,6 @@ pub(crate) fn of(data: &Data<'_>, path: &Path, clock: &Clock) -> Result<Secret, 
             "the key file {shown} is missing, and the data in {folder} cannot be read without it \
              (they are sealed with the key {}): {elsewhere}",
             hex(&id)
-        )),
-        (None, None) if data.without_metadata => Err(format!(
-            "there are log data in {folder}, but neither their metadata nor the key file {shown}: \
-             put copies of both in their places"
         )),
         (None, None) => {
             let key = make(path, clock)?;
@@ -245,6 +256,8 @@ mod tests {
         let made = key(None, false).unwrap();
         assert_eq!(key(Some(made), false), Ok(made));
         assert_eq!(key(None, false), Ok(made));
+        let error = key(None, true).unwrap_err();
+        assert!(error.contains("meta.redb") && error.contains("/the/data"), "with the key too: {error}");
         let error = key(Some([1; 8]), false).unwrap_err();
         assert!(error.contains("0101010101010101") && error.contains(&hex(&made)), "{error}");
     }

@@ -78,6 +78,22 @@ fn a_key_comes_and_goes_with_its_group() {
 }
 
 #[test]
+fn a_key_that_was_read_before_its_group_was_deleted_is_not_kept() {
+    let meta = Meta::in_memory();
+    let keyring = Keyring::open(&meta, wrapping()).unwrap();
+    let forgets: [fn(&Keyring); 2] = [Keyring::forget_all, |keyring| keyring.forget(1)];
+    for forget in forgets {
+        let before = keyring.kept().forgotten;
+        forget(&keyring);
+        keyring.kept().keep(1, master(), before);
+        assert_eq!(keyring.group(GroupId(1)).unwrap(), None);
+    }
+    let now = keyring.kept().forgotten;
+    keyring.kept().keep(1, master(), now);
+    assert!(keyring.group(GroupId(1)).unwrap().is_some());
+}
+
+#[test]
 fn groups_from_before_get_a_key_at_start() {
     let meta = Meta::in_memory();
     let record = meta

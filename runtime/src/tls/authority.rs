@@ -69,11 +69,24 @@ pub(super) fn identity(folder: &Path, names: &[String], now_ms: i64) -> Result<I
     }
     let pem = authority.issue(names, now_ms).map_err(|error| unusable_name(names, &error))?;
     write(&path, &pem, 0o600)?;
-    let made = authority.usable(&path, names, now_ms)?;
-    made.ok_or_else(|| {
-        let (certificate, key) = (certificate_file(folder), key_file(folder));
-        format!("{} is not the certificate of the key in {}", certificate.display(), key.display())
-    })
+    if let Some(made) = authority.usable(&path, names, now_ms)? {
+        return Ok(made);
+    }
+    let refused =
+        |name: &&String| matches!(authority.usable(&path, std::slice::from_ref(*name), now_ms), Ok(None));
+    let refused: Vec<&str> = names.iter().filter(refused).map(String::as_str).collect();
+    // Where it holds for some of the names, the others are none that a client takes a certificate for.
+    if refused.len() < names.len() {
+        let wanted = "a name is a host name, an IP address, or `*.` before a domain of two labels or more";
+        return Err(format!("no client takes a certificate for {}: {wanted}", refused.join(", ")));
+    }
+    let (certificate, key) = (certificate_file(folder), key_file(folder));
+    Err(format!("{} is not the certificate of the key in {}", certificate.display(), key.display()))
+}
+
+/// A name as a client asks for it: under a wildcard, one that the wildcard stands for.
+fn asked(name: &str) -> String {
+    name.strip_prefix("*.").map_or_else(|| name.to_owned(), |domain| format!("any.{domain}"))
 }
 
 fn key_file(folder: &Path) -> PathBuf {
@@ -137,7 +150,7 @@ impl Authority {
             let times = [now_ms, now_ms + RENEW_DAYS * DAY_MS].map(at);
             verifier.is_some_and(|verifier| {
                 names.iter().all(|name| {
-                    let Ok(name) = ServerName::try_from(name.as_str()) else { return false };
+                    let Ok(name) = ServerName::try_from(asked(name)) else { return false };
                     times.iter().all(|time| {
                         verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], *time).is_ok()
                     })

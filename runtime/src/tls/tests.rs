@@ -49,6 +49,19 @@ fn an_authority_is_made_once_and_its_certificate_renewed_when_it_has_to_be() {
 }
 
 #[test]
+fn a_wildcard_is_a_name_and_what_is_none_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = |more: &[&str]| authority::identity(folder.path(), &names(more), NOW_MS);
+    let made = make(&["*.example.com"]).unwrap().chain[0].clone();
+    assert_eq!(make(&["*.example.com"]).unwrap().chain[0], made, "it is good at the next start");
+    for wrong in ["*", "*.com", "a b"] {
+        let error = make(&["*.example.com", wrong]).err().unwrap();
+        let said = format!("no client takes a certificate for {wrong}");
+        assert!(error.starts_with(&said) && !error.contains("localhost"), "{error}");
+    }
+}
+
+#[test]
 fn an_authority_without_its_key_or_with_another_is_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -87,7 +87,16 @@ pub(crate) struct Ciphers {
     keys: Arc<dyn Keys>,
     directory: Cipher,
     check: [u8; CHECK_BYTES],
-    groups: RwLock<HashMap<(Purpose, GroupId), Arc<Cipher>>>,
+    groups: RwLock<Kept>,
+}
+
+/// Derived keys of groups.
+#[derive(Default)]
+struct Kept {
+    ciphers: HashMap<(Purpose, GroupId), Arc<Cipher>>,
+    /// How often a group was forgotten. A secret that was asked for before the last time may be that group's: it is
+    /// used once and not kept.
+    forgotten: u64,
 }
 
 impl Ciphers {
@@ -113,26 +122,31 @@ impl Ciphers {
 
     /// The key of a group for a purpose; `None` = the group is deleted, its data are unreadable for good.
     pub(crate) fn group(&self, purpose: Purpose, group: GroupId) -> Result<Option<Arc<Cipher>>, KeyError> {
-        let known =
-            self.groups.read().unwrap_or_else(PoisonError::into_inner).get(&(purpose, group)).cloned();
-        if known.is_some() {
-            return Ok(known);
-        }
+        let forgotten = {
+            let kept = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) = kept.ciphers.get(&(purpose, group)) {
+                return Ok(Some(Arc::clone(known)));
+            }
+            kept.forgotten
+        };
         let Some(secret) = self.keys.group(group)? else { return Ok(None) };
         let cipher = Arc::new(Cipher::derive(&secret, purpose.label()));
-        let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
-        if groups.len() >= KEPT_MAX {
-            groups.clear();
+        let mut kept = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.forgotten == forgotten {
+            if kept.ciphers.len() >= KEPT_MAX {
+                kept.ciphers.clear();
+            }
+            kept.ciphers.insert((purpose, group), Arc::clone(&cipher));
         }
-        groups.insert((purpose, group), Arc::clone(&cipher));
         Ok(Some(cipher))
     }
 
     /// Forgets what was derived for a group that is deleted.
     pub(crate) fn forget(&self, group: GroupId) {
-        let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+        kept.forgotten += 1;
         for purpose in [Purpose::Segment, Purpose::Intake] {
-            groups.remove(&(purpose, group));
+            kept.ciphers.remove(&(purpose, group));
         }
     }
 
@@ -152,6 +166,8 @@ impl fmt::Debug for Ciphers {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{OnceLock, Weak};
+
     use super::*;
     use crate::keys::MemoryKeys;
 
@@ -192,6 +208,38 @@ mod tests {
         assert!(group(&ciphers, Purpose::Segment, 1).is_some());
         keys.destroy(GroupId(1));
         ciphers.forget(GroupId(1));
+        assert!(group(&ciphers, Purpose::Segment, 1).is_none());
+    }
+
+    /// Every group is deleted while its secret is being read.
+    struct Deleting {
+        keys: MemoryKeys,
+        ciphers: OnceLock<Weak<Ciphers>>,
+    }
+
+    impl Keys for Deleting {
+        fn system(&self) -> Secret {
+            self.keys.system()
+        }
+
+        fn group(&self, group: GroupId) -> Result<Option<Secret>, KeyError> {
+            let read = self.keys.group(group);
+            self.keys.destroy(group);
+            self.ciphers.get().unwrap().upgrade().unwrap().forget(group);
+            read
+        }
+
+        fn fill_random(&self, bytes: &mut [u8]) {
+            self.keys.fill_random(bytes);
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_read_before_its_group_was_deleted_is_not_kept() {
+        let keys = Arc::new(Deleting { keys: MemoryKeys::new(1), ciphers: OnceLock::new() });
+        let ciphers = Arc::new(Ciphers::new(keys.clone()));
+        assert!(keys.ciphers.set(Arc::downgrade(&ciphers)).is_ok());
+        assert!(group(&ciphers, Purpose::Segment, 1).is_some(), "the reader has it");
         assert!(group(&ciphers, Purpose::Segment, 1).is_none());
     }
 }

@@ -16,11 +16,13 @@ pub enum OpenError {
     Disk(io::Error),
     /// The metadata cannot be read.
     Manifest(ManifestError),
-    /// The manifest knows no segment, yet segment files are there: the metadata of this folder is missing,
-    /// and opening would throw the files away.
+    /// The manifest is new, yet files are there that only follow a published segment: the metadata of this folder
+    /// are missing, and opening would throw the files away.
     ManifestMissing {
         /// How many segment files are there.
         segments: usize,
+        /// How many intake files are there, the first of the log not among them.
+        intake_files: usize,
     },
     /// A file was written by a newer version.
     Version {
@@ -50,9 +52,10 @@ impl fmt::Display for OpenError {
         match self {
             Self::Disk(error) => write!(out, "log data folder: {error}"),
             Self::Manifest(error) => error.fmt(out),
-            Self::ManifestMissing { segments } => write!(
+            Self::ManifestMissing { segments, intake_files } => write!(
                 out,
-                "{segments} segment files are there, but the manifest is empty: is this the right metadata?"
+                "{segments} segment files and {intake_files} intake files of earlier metadata are there, but the \
+                 manifest is empty: is this the right metadata?"
             ),
             Self::Version { name, version } => {
                 write!(out, "{name} has format version {version}, which is newer")

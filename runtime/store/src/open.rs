@@ -91,7 +91,8 @@ pub(crate) fn open(parts: &Parts) -> Result<Opened, OpenError> {
     Ok(Opened { view, file, file_bytes, next_seq: replayed.end_seq, next_segment, report })
 }
 
-/// A manifest without any memory next to segments that a manifest once knew is the wrong one.
+/// A manifest without any memory next to files that a manifest once knew is the wrong one. The first intake file stays
+/// until the first segment is published: with it, anything else may be of a first crash, and nothing is lost.
 fn check_manifest(
     records: &[SegmentRecord],
     sealed_seq: u64,
@@ -99,9 +100,9 @@ fn check_manifest(
     strays: usize,
 ) -> Result<(), OpenError> {
     let new = records.is_empty() && sealed_seq == 0;
-    let from_start = names.iter().any(|name| intake::parse_name(name) == Some(0));
-    if new && strays > 0 && !from_start {
-        return Err(OpenError::ManifestMissing { segments: strays });
+    let intake: Vec<u64> = names.iter().filter_map(|name| intake::parse_name(name)).collect();
+    if new && strays + intake.len() > 0 && !intake.contains(&0) {
+        return Err(OpenError::ManifestMissing { segments: strays, intake_files: intake.len() });
     }
     Ok(())
 }

@@ -167,8 +167,35 @@ fn segments_without_their_manifest_are_not_thrown_away() {
     put(&bench.store, 1, &[(1, "y")]);
     let disk = bench.disk.after_kill();
     let outcome = try_open(&disk, &Arc::new(MemoryManifest::default()));
-    assert!(matches!(outcome, Err(OpenError::ManifestMissing { segments: 1 })), "{outcome:?}");
+    let refused = matches!(outcome, Err(OpenError::ManifestMissing { segments: 1, intake_files: 1 }));
+    assert!(refused, "{outcome:?}");
     assert_eq!(all(&open_on(&disk, &bench.manifest), &[1]).len(), 2);
+}
+
+#[test]
+fn an_intake_file_that_follows_a_published_segment_is_not_read_without_the_manifest() {
+    let bench = Bench::new();
+    put(&bench.store, 1, &[(1, "x")]);
+    bench.store.seal_now().unwrap();
+    put(&bench.store, 1, &[(1, "y")]);
+    let disk = bench.disk.after_kill();
+    for name in disk.list().unwrap().into_iter().filter(|name| name.starts_with("segment-")) {
+        disk.remove(&name).unwrap();
+    }
+    let outcome = try_open(&disk, &Arc::new(MemoryManifest::default()));
+    let refused = matches!(outcome, Err(OpenError::ManifestMissing { segments: 0, intake_files: 1 }));
+    assert!(refused, "{outcome:?}");
+}
+
+#[test]
+fn a_crash_before_the_first_segment_is_published_needs_no_manifest() {
+    let bench = three_commits();
+    let disk = bench.disk.after_kill();
+    // As if the first seal had written its file, and the next intake file had been begun.
+    disk.create("intake-00000000000000000003.log").unwrap().sync().unwrap();
+    disk.create(&crate::segment::layout::file_name(SegmentId(1))).unwrap().sync().unwrap();
+    let store = try_open(&disk, &Arc::new(MemoryManifest::default())).unwrap();
+    assert_eq!(texts(&all(&store, &[1])), ["first", "second", "third"]);
 }
 
 #[test]
