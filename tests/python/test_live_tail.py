@@ -555,7 +555,7 @@ def filled(server, group, batches, events=10_000):
 def test_a_reader_that_stops_is_cut_off_and_storing_goes_on_as_before(make_server, tmp_path):
     config = tmp_path / "limits.toml"
     config.write_text(
-        "[limits]\nstalled_reader_seconds = 2\nlive_tails = 2\nlive_tail_buffer_bytes = 65536\n"
+        "[limits]\nstalled_reader_seconds = 2\nlive_tails = 4\nlive_tail_buffer_bytes = 65536\n"
     )
     server = make_server("--config", config)
     server.put("/a", "s", ["before"])

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use pattern::{Document, Guests, Pattern};
-use store::Event;
+use store::{Event, Needle};
 
 use super::guests::{self, Batch};
 use crate::app::App;
@@ -21,6 +21,14 @@ const BAD_EVENTS_MAX: usize = 10;
 /// The message of an event as text. Messages come in as text; what is not UTF-8 was damaged since.
 pub(crate) fn text(event: &Event) -> Cow<'_, str> {
     String::from_utf8_lossy(&event.message)
+}
+
+/// What every message has that the pattern matches: storage finds those faster than the pattern does.
+pub(crate) fn needles(pattern: &Pattern) -> Vec<Needle> {
+    let certain = pattern.required_literals();
+    let escaped = pattern.required_literals_unless_escaped().iter().filter(|text| !certain.contains(text));
+    let needle = |text: &String, or_escaped| Needle { text: text.clone().into_bytes(), or_escaped };
+    certain.iter().map(|text| needle(text, false)).chain(escaped.map(|text| needle(text, true))).collect()
 }
 
 /// What a pattern said about a batch.

@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use metrics::filter::Tally;
-use store::{Event, GroupId, PageLimit, Position};
+use store::{Event, GroupId, PageLimit, Position, Unread};
 use tokio::sync::watch;
 
 use super::fan_out::{Consumer, MetricReader, Metrics};
@@ -240,9 +240,7 @@ impl Reader {
                 return Err(failure);
             }
             let lent = lent.map_err(|error| error.to_string())?;
-            for damage in &lent.damaged {
-                tracing::error!(%damage, "the metric filters pass over events that cannot be read");
-            }
+            self.harvest.missed.extend(unread(&lent.damaged, now_ms));
             if !self.harvest.is_over {
                 self.read_to = lent.next.seq;
                 self.stretch = (self.stretch * 2).min(STRETCH);
@@ -263,7 +261,8 @@ impl Reader {
             return Ok(None);
         }
         let page = self.read(end).await?;
-        let (harvest, missed) = self.take(&page.events, now_ms).await;
+        let (mut harvest, missed) = self.take(&page.events, now_ms).await;
+        harvest.missed.extend(unread(&page.damaged, now_ms));
         let caught_up = self.read_to >= end.seq;
         self.commit(harvest, missed, now_ms, caught_up).await
     }
@@ -290,9 +289,6 @@ impl Reader {
         let page = reading::page(&self.app, self.read_to, end, PAGE, groups).await?;
         self.read_to = page.next.seq;
         self.report();
-        for damage in &page.damaged {
-            tracing::error!(%damage, "the metric filters pass over events that cannot be read");
-        }
         Ok(page)
     }
 
@@ -367,6 +363,7 @@ impl Reader {
         }
         let mut change = Changes::of(self.which, reached);
         change.gaps = gaps;
+        change.gaps.append(&mut harvest.missed);
         if caught_up {
             for filter in self.filters.current() {
                 let Some(tally) = tallies.get_mut(&filter.id) else { continue };
@@ -424,6 +421,16 @@ impl Reader {
         let metrics = Metrics { next: Some(self.next), open_until_ms: self.open_until_ms() };
         self.app.fan_out.metrics_moved(self.which, metrics);
     }
+}
+
+/// The gaps where stored events cannot be read; the readers begin with the log.
+fn unread(damaged: &[Unread], at_ms: i64) -> impl Iterator<Item = Gap> {
+    damaged.iter().map(move |unread| {
+        let gap = reading::missed(unread, 0, at_ms);
+        let Gap { events, first, last, reason, .. } = &gap;
+        tracing::error!(missed = events, first, last, reason, "the metric filters missed events");
+        gap
+    })
 }
 
 /// The gap of a filter that missed events.

@@ -25,7 +25,10 @@ pub(crate) use session::open;
 /// The live tails of the process.
 pub(crate) struct Tails {
     all_max: u64,
+    /// AWS's quota of an account, when quotas are in force.
     account_max: Option<u64>,
+    /// Of an account otherwise: half of all, so that none takes them all.
+    share: u64,
     open: Mutex<HashMap<String, u64>>,
     stopping: OnceLock<watch::Receiver<bool>>,
 }
@@ -37,6 +40,8 @@ pub(crate) enum Full {
     Process(u64),
     /// The account has so many.
     Account(u64),
+    /// The account has so many of the process's: its share.
+    Share(u64),
 }
 
 impl std::fmt::Display for Full {
@@ -49,6 +54,10 @@ impl std::fmt::Display for Full {
                 f,
                 "The account has {max} live tail sessions: `limits.live_tail_sessions` is reached; close one."
             ),
+            Full::Share(max) => write!(
+                f,
+                "The account has {max} live tails: its half of `limits.live_tails` is reached; close one."
+            ),
         }
     }
 }
@@ -57,6 +66,7 @@ impl Tails {
     pub(crate) fn new(limits: &Limits) -> Arc<Tails> {
         Arc::new(Tails {
             all_max: limits.sizes.live_tails,
+            share: (limits.sizes.live_tails / 2).max(1),
             account_max: limits.quotas.as_ref().map(|quotas| quotas.live_tail_sessions),
             open: Mutex::default(),
             stopping: OnceLock::new(),
@@ -83,8 +93,12 @@ impl Tails {
             return Err(Full::Process(self.all_max));
         }
         let own = open.get(account).copied().unwrap_or(0);
-        if let Some(max) = self.account_max.filter(|max| own >= *max) {
-            return Err(Full::Account(max));
+        let (max, full) = match self.account_max {
+            Some(max) => (max, Full::Account(max)),
+            None => (self.share, Full::Share(self.share)),
+        };
+        if own >= max {
+            return Err(full);
         }
         open.insert(account.to_owned(), own + 1);
         Ok(Place { tails: Arc::clone(self), account: account.to_owned() })
@@ -130,5 +144,20 @@ mod tests {
         assert!(enter("a").is_ok());
         drop((two, other));
         assert!(tails.open.lock().unwrap().is_empty(), "nothing is kept of accounts without tails");
+    }
+
+    #[test]
+    fn without_quotas_an_account_has_half_of_the_places() {
+        let tails_of = |live_tails| {
+            let sizes = Sizes { live_tails, ..Sizes::default() };
+            Tails::new(&Limits { sizes, quotas: None })
+        };
+        let tails = tails_of(4);
+        let _own = (tails.enter("a").unwrap(), tails.enter("a").unwrap());
+        assert_eq!(tails.enter("a").err(), Some(Full::Share(2)));
+        assert!(Full::Share(2).to_string().contains("limits.live_tails"));
+        let _others = (tails.enter("b").unwrap(), tails.enter("c").unwrap());
+        assert_eq!(tails.enter("d").err(), Some(Full::Process(4)));
+        assert!(tails_of(1).enter("a").is_ok(), "one place is somebody's");
     }
 }

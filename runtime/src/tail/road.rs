@@ -29,6 +29,7 @@ use super::queue::{Heartbeat, Queue};
 use super::reader::{Found, Reader, Seen, Wanted};
 use crate::app::App;
 use crate::clock::Worker;
+use crate::ingest::matching::needles;
 use crate::server::Body;
 
 /// How long new events wait for more behind others that were just sent.
@@ -36,6 +37,9 @@ const COALESCE_US: u64 = 5_000;
 
 /// A client that hears nothing for longer may take the server for gone.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// How often a tail that finds nothing in what is stored already looks whether its client is still there.
+const LOOK: Duration = Duration::from_millis(250);
 
 const PAGE: PageLimit = PageLimit { events: 2_000, bytes: 1 << 20 };
 
@@ -154,6 +158,9 @@ impl Road {
     async fn past(&mut self, from_ms: i64) -> Result<(), String> {
         let wanted = &self.reader.wanted;
         let streams = self.reader.stream_ids().map_err(|error| error.to_string())?;
+        // Events that a function fails on are shown: those are for the pattern to find.
+        let is_plain = wanted.pattern.guests().is_empty();
+        let containing = if is_plain { needles(&wanted.pattern) } else { Vec::new() };
         let request = ScanRequest {
             selection: Selection {
                 groups: wanted.groups.iter().map(|group| GroupId(group.id)).collect(),
@@ -164,12 +171,19 @@ impl Road {
             direction: Direction::Forward,
             after: None,
             snapshot: Some(Position::at(self.reader.next)),
-            containing: Vec::new(),
+            containing,
         };
         let (send, mut scanned) = mpsc::channel(2);
         let store = Arc::clone(&self.reader.app.store);
         tokio::task::spawn_blocking(move || scan(&store, &request, &send));
-        while let Some(part) = scanned.recv().await {
+        // Nothing may come for long: the end of the tail must not wait for it.
+        while !self.is_over() {
+            let part = tokio::select! {
+                part = scanned.recv() => part,
+                // Not a rest: the virtual clock waits for what is stored already.
+                () = tokio::time::sleep(LOOK) => continue,
+            };
+            let Some(part) = part else { break };
             let found = match part? {
                 Part::Events(events) => Found { events: self.reader.keep(events).await?, damage: None },
                 Part::Damage(damage) => Found { events: Vec::new(), damage: Some(damage) },
@@ -260,6 +274,9 @@ enum Part {
 /// Reads what is stored already until it ends or the tail does.
 fn scan(store: &Store, request: &ScanRequest, send: &mpsc::Sender<Result<Part, String>>) {
     for run in store.scan(request) {
+        if send.is_closed() {
+            return;
+        }
         let run = match run {
             Ok(run) => run,
             // The scan goes on behind what is damaged.

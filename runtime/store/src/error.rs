@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::id::SegmentId;
+use crate::block::BlockMeta;
+use crate::id::{Position, SegmentId};
 use crate::keys::KeyError;
 use crate::manifest::ManifestError;
 
@@ -165,6 +166,54 @@ impl fmt::Display for ReadError {
 }
 
 impl std::error::Error for ReadError {}
+
+impl ReadError {
+    /// Some events cannot be read, others can.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::Key(_))
+    }
+}
+
+/// Stored events that a reader by position passes over because they cannot be read.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    /// Why.
+    pub error: ReadError,
+    /// How many they are at most: some of them may have been swept.
+    pub events: u64,
+    /// The first position among them.
+    pub first: Position,
+    /// The last position among them.
+    pub last: Position,
+}
+
+impl Unread {
+    /// All of a block.
+    pub(crate) fn block(meta: &BlockMeta, error: ReadError) -> Self {
+        let (first, last) = (Position::at(meta.min_seq), Position::at(meta.max_seq));
+        Self { error, events: meta.events, first, last }
+    }
+
+    /// No events yet.
+    pub(crate) fn none(error: ReadError) -> Self {
+        Self { error, events: 0, first: Position::at(0), last: Position::at(0) }
+    }
+
+    /// One more event; they come in the order of arrival.
+    pub(crate) fn add(&mut self, seq: u64) {
+        if self.events == 0 {
+            self.first = Position::at(seq);
+        }
+        self.last = Position::at(seq);
+        self.events += 1;
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(out)
+    }
+}
 
 /// Why sealing, sweeping or compaction did not finish. Nothing is lost; it can be tried again.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::collections::BinaryHeap;
 
 use crate::block::{BlockHandle, Event, is_swept};
 use crate::column_block::ColumnBlock;
-use crate::error::ReadError;
+use crate::error::{ReadError, Unread};
 use crate::id::{GroupId, Position};
 use crate::memtable::Chunks;
 use crate::view::Hidden;
@@ -33,8 +33,9 @@ pub struct Page {
     pub events: Vec<Event>,
     /// Where to go on; equal to the end asked for when all was read.
     pub next: Position,
-    /// Blocks that could not be read because they are damaged; their events are missing here.
-    pub damaged: Vec<ReadError>,
+    /// What could not be read because it is damaged or its key is missing; these events are missing here. Each is
+    /// counted once: a block that cannot be opened by the page that reaches its end, rows by the page they were due in.
+    pub damaged: Vec<Unread>,
 }
 
 /// A page that is being filled.
@@ -129,15 +130,22 @@ impl Filling {
         let mut open: Vec<BySeq> = Vec::new();
         let mut merge: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
         let mut chosen: Vec<(u64, usize, u32)> = Vec::new();
+        let mut unopened: Vec<Unread> = Vec::new();
         let mut bytes = self.bytes;
         let mut all = true;
         loop {
             while let Some(handle) = blocks
                 .pop_if(|handle| merge.peek().is_none_or(|Reverse((seq, _))| handle.meta.min_seq < *seq))
             {
-                if let Some(rows) = self.readable(BySeq::open(&handle, self.next_seq()))?
-                    && let Some((seq, _)) = rows.next()
-                {
+                let rows = match BySeq::open(&handle, self.next_seq()) {
+                    Ok(rows) => rows,
+                    Err(error) if error.is_damage() => {
+                        unopened.push(Unread::block(&handle.meta, error));
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+                if let Some((seq, _)) = rows.next() {
                     merge.push(Reverse((seq, open.len())));
                     open.push(rows);
                 }
@@ -168,39 +176,44 @@ impl Filling {
             _ if all => self.pass(end_seq),
             _ => {}
         }
+        // What reaches further is met again by the next page.
+        let next = self.next_seq();
+        self.page.damaged.extend(unopened.into_iter().filter(|unread| unread.last.seq < next));
         Ok(())
-    }
-
-    /// What could be read; damage is noted in the page.
-    fn readable<T>(&mut self, outcome: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
-        match outcome {
-            Ok(found) => Ok(Some(found)),
-            Err(error @ (ReadError::Corrupt { .. } | ReadError::Key(_))) => {
-                self.page.damaged.push(error);
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
     }
 
     fn take_chosen(&mut self, open: &[BySeq], chosen: &[(u64, usize, u32)]) -> Result<(), ReadError> {
         let mut rows: Vec<Vec<u32>> = vec![Vec::new(); open.len()];
         chosen.iter().for_each(|&(_, slot, row)| rows[slot].push(row));
         let mut texts = Vec::with_capacity(open.len());
+        let mut unread: Vec<Option<Unread>> = Vec::with_capacity(open.len());
         for (rows, of) in rows.iter_mut().zip(open) {
             rows.sort_unstable();
-            let texts_of = if rows.is_empty() { Ok(None) } else { of.read(rows).map(Some) };
-            texts.push(self.readable(texts_of)?.flatten());
+            let read = if rows.is_empty() { Ok(None) } else { of.read(rows).map(Some) };
+            let (read, failed) = match read {
+                Ok(read) => (read, None),
+                Err(error) if error.is_damage() => (None, Some(Unread::none(error))),
+                Err(error) => return Err(error),
+            };
+            texts.push(read);
+            unread.push(failed);
         }
         for &(seq, slot, row) in chosen {
-            let Some(read) = &texts[slot] else { continue };
+            // Before what cannot be read too: the page does not go past it, so the next one counts it.
             if self.is_full() {
-                return Ok(());
+                break;
             }
+            let Some(read) = &texts[slot] else {
+                if let Some(unread) = &mut unread[slot] {
+                    unread.add(seq);
+                }
+                continue;
+            };
             // Invariant: each chosen row is among the rows of its block.
             let Ok(at) = rows[slot].binary_search(&row) else { continue };
             self.push(read.event(&open[slot].block, seq, row as usize, at));
         }
+        self.page.damaged.extend(unread.into_iter().flatten().filter(|unread| unread.events > 0));
         Ok(())
     }
 }

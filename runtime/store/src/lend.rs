@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::block::{Block, BlockHandle, is_swept};
-use crate::error::ReadError;
+use crate::error::{ReadError, Unread};
 use crate::id::{GroupId, Position, StreamId};
 use crate::manifest::Swept;
 use crate::memtable::{Chunk, Chunks};
@@ -169,8 +169,9 @@ impl<'a> Lent<'a> {
 pub struct LentTo {
     /// Where to go on; equal to the end asked for when all was lent.
     pub next: Position,
-    /// Blocks that could not be read because they are damaged; their events were not lent.
-    pub damaged: Vec<ReadError>,
+    /// Blocks that could not be read because they are damaged or their key is missing; their events were not
+    /// lent. Each is named once: by the call that reaches its end.
+    pub damaged: Vec<Unread>,
 }
 
 /// Who borrows.
@@ -263,7 +264,7 @@ fn lend_sealed(
     blocks: &[BlockHandle],
     seqs: Range<u64>,
     borrower: &mut dyn Borrower,
-    damaged: &mut Vec<ReadError>,
+    damaged: &mut Vec<Unread>,
 ) -> Result<(), ReadError> {
     for handle in blocks {
         let outside = handle.meta.max_seq < seqs.start || handle.meta.min_seq >= seqs.end;
@@ -276,7 +277,12 @@ fn lend_sealed(
                 let whole = Lent::of_block(&block);
                 whole.lend(|row| seqs.contains(&whole.seq(row)), &mut |lent| borrower.take(lent));
             }
-            Err(error @ (ReadError::Corrupt { .. } | ReadError::Key(_))) => damaged.push(error),
+            Err(error) if error.is_damage() => {
+                // What reaches further is met again behind the end.
+                if handle.meta.max_seq < seqs.end {
+                    damaged.push(Unread::block(&handle.meta, error));
+                }
+            }
             Err(error) => return Err(error),
         }
     }

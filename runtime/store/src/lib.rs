@@ -52,7 +52,7 @@ pub use column_block::ColumnBlock;
 pub use containing::Containing;
 pub use disk::{Disk, DiskFile, FsDisk};
 pub use engine::OnAdvance;
-pub use error::{AppendError, OpenError, ReadError, SealError};
+pub use error::{AppendError, OpenError, ReadError, SealError, Unread};
 pub use events::{Batch, Events};
 pub use follow::{Page, PageLimit};
 pub use id::{EventId, GroupId, NotAnEventId, Position, SegmentId, StreamId};

@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use pattern::{Document, NoGuests, Options, Pattern};
 use serde::{Deserialize, Serialize};
-use store::{
-    Direction, EventId, EventRef, GroupId, Needle, ReadError, ScanRequest, Selection, Store, StreamId,
-};
+use store::{Direction, EventId, EventRef, GroupId, ReadError, ScanRequest, Selection, Store, StreamId};
 use tokio::runtime::Handle;
 use wire::Fault;
 use wire::shape::logs::{FilterLogEventsRequest, FilterLogEventsResponse, FilteredLogEvent};
@@ -22,6 +20,7 @@ use crate::api::table::{Operation, operation};
 use crate::api::{Caller, page};
 use crate::app::App;
 use crate::functions::attach::Purpose;
+use crate::ingest::matching::needles;
 use crate::meta::{MetaError, Tx};
 use crate::records::groups::GroupRecord;
 use crate::records::streams;
@@ -129,14 +128,6 @@ fn scan_of(
         snapshot: None,
         containing: Vec::new(),
     })
-}
-
-/// What every message has that the pattern matches: storage finds those faster than the pattern does.
-fn needles(pattern: &Pattern) -> Vec<Needle> {
-    let certain = pattern.required_literals();
-    let escaped = pattern.required_literals_unless_escaped().iter().filter(|text| !certain.contains(text));
-    let needle = |text: &String, or_escaped| Needle { text: text.clone().into_bytes(), or_escaped };
-    certain.iter().map(|text| needle(text, false)).chain(escaped.map(|text| needle(text, true))).collect()
 }
 
 #[derive(Clone, Copy)]

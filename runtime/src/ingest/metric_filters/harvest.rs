@@ -14,6 +14,7 @@ use store::{BlockHandle, Borrower, Containing, GroupId, Lent};
 use super::compiled::{Compiled, Filters, OfGroup};
 use super::evaluate::{self, Sheet};
 use crate::app::App;
+use crate::records::gaps::Gap;
 use crate::records::groups;
 
 /// What every event with embedded metrics contains.
@@ -33,6 +34,8 @@ pub(super) struct Harvest {
     embedded: BTreeMap<(Scope, Metric, PointKey), Point>,
     /// By group: events that broke the embedded format, and those that were no JSON.
     pub(super) broken: BTreeMap<u64, (u64, u64)>,
+    /// Events that could not be read.
+    pub(super) missed: Vec<Gap>,
     /// What went wrong: nothing of it is to be committed.
     pub(super) failure: Option<String>,
     /// There came more than is to be held: the events are to be read again, fewer at a time.

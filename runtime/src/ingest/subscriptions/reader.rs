@@ -139,7 +139,7 @@ impl Reader {
         }
         // Looked at while it stays where it is: it is read again only by another process.
         let Some(page) = self.page.take() else { return Ok(Step::More) };
-        let (reached, looping) = (page.next.seq, self.looping(&page));
+        let (reached, missed) = (page.next.seq, self.missed(&page));
         let matched = self.matched(&page).await;
         if matched.is_err() {
             self.page = Some(page);
@@ -149,15 +149,15 @@ impl Reader {
         let now_ms = self.app.clock.now_ms();
         if events.is_empty() {
             let progress = Progress { next: reached, pending: None };
-            if looping.is_some() || reached - self.written >= CURSOR_EVENTS {
-                self.write(progress, Vec::new(), looping).await?;
+            if !missed.is_empty() || reached - self.written >= CURSOR_EVENTS {
+                self.write(progress, Vec::new(), missed).await?;
             } else {
                 self.progress = Some(progress);
             }
             return Ok(Step::More);
         }
         let pending = Pending { to: reached, since_ms: now_ms, events: events.len() as u64 };
-        self.write(Progress { next, pending: Some(pending) }, Vec::new(), looping).await?;
+        self.write(Progress { next, pending: Some(pending) }, Vec::new(), missed).await?;
         self.delivery = Some(Delivery::new(events, reached, now_ms));
         Ok(Step::More)
     }
@@ -166,7 +166,7 @@ impl Reader {
     async fn resume(&mut self, next: u64, pending: Pending) -> Result<Step, String> {
         let all = PageLimit { events: usize::MAX, bytes: u64::MAX };
         self.read(next, Position::at(pending.to), all).await?;
-        // What loops was counted when the delivery was begun.
+        // What loops or cannot be read was counted when the delivery was begun.
         let Some(page) = self.page.take() else { return Ok(Step::More) };
         let events = self.matched(&page).await?;
         let missed = pending.events.saturating_sub(events.len() as u64);
@@ -180,7 +180,7 @@ impl Reader {
             };
             // With the gap is written what is left, so that it is not counted again.
             let left = Pending { events: events.len() as u64, ..pending };
-            self.write(Progress { next, pending: Some(left) }, Vec::new(), Some(gap)).await?;
+            self.write(Progress { next, pending: Some(left) }, Vec::new(), vec![gap]).await?;
         }
         self.delivery = Some(Delivery::new(events, pending.to, pending.since_ms));
         Ok(Step::More)
@@ -192,13 +192,16 @@ impl Reader {
         let _reading = fan_out.reading().await;
         let group = GroupId(self.subscription.group);
         let page = reading::page(&self.app, next, end, limit, vec![group]).await?;
-        for damage in &page.damaged {
-            let (filter, group) = (&self.subscription.name, &self.subscription.group_name);
-            tracing::error!(filter, group, %damage, "a subscription passes over events that cannot be read");
-        }
         self.page = Some(page);
         self.report();
         Ok(())
+    }
+
+    /// The gaps of a page: what loops, and what cannot be read.
+    fn missed(&self, page: &Page) -> Vec<Gap> {
+        let (from, now_ms) = (self.subscription.from, self.app.clock.now_ms());
+        let unread = page.damaged.iter().map(|unread| reading::missed(unread, from, now_ms));
+        self.looping(page).into_iter().chain(unread).collect()
     }
 
     /// The gap of the events that came through too many deliveries.
@@ -269,7 +272,7 @@ impl Reader {
         let letters = self.letters(given_up, delivery.attempts, now_ms);
         if delivery.parts.is_empty() {
             let done = Progress { next: delivery.to, pending: None };
-            self.write(done, letters, None).await?;
+            self.write(done, letters, Vec::new()).await?;
             return Ok(Step::More);
         }
         let (filter, group, attempts) =
@@ -286,7 +289,7 @@ impl Reader {
         let progress = self.progress()?;
         self.delivery = Some(delivery);
         if !letters.is_empty() {
-            self.write(progress, letters, None).await?;
+            self.write(progress, letters, Vec::new()).await?;
         }
         Ok(Step::Rest { until_ms })
     }
@@ -360,11 +363,11 @@ impl Reader {
         &mut self,
         progress: Progress,
         letters: Vec<(u64, DeadLetter)>,
-        gap: Option<Gap>,
+        missed: Vec<Gap>,
     ) -> Result<(), String> {
         let (id, group, name) =
             (self.subscription.id, self.subscription.group, self.subscription.name.clone());
-        if let Some(Gap { events, reason, .. }) = &gap {
+        for Gap { events, reason, .. } in &missed {
             let (filter, group) = (&name, &self.subscription.group_name);
             tracing::warn!(filter, group, missed = events, reason, "a subscription misses events");
         }
@@ -377,7 +380,7 @@ impl Reader {
             let current = SUBSCRIPTION_FILTERS.current(tx, group, &name)?;
             if current.is_some_and(|current| current.id == id) {
                 deliveries::advance(tx, id, &kept)?;
-                if let Some(gap) = gap {
+                for gap in missed {
                     gaps::add(tx, &consumer, gap)?;
                 }
             }

@@ -135,6 +135,17 @@ fn a_damaged_last_frame_is_taken_for_a_torn_tail() {
     assert!(store.report().torn_bytes > 0 && store.report().damaged_intake.is_empty());
 }
 
+/// Borrows everything and looks at nothing.
+struct Nobody;
+
+impl Borrower for Nobody {
+    fn wants(&self, _: GroupId) -> bool {
+        true
+    }
+
+    fn take(&mut self, _: Lent<'_>) {}
+}
+
 #[test]
 fn a_damaged_segment_is_named_and_the_others_are_read() {
     let bench = Bench::new();
@@ -155,6 +166,24 @@ fn a_damaged_segment_is_named_and_the_others_are_read() {
     let to = store.durable_position();
     let page = store.scan_by_position(Position::at(0), to, PageLimit::default(), None).unwrap();
     assert_eq!((page.events.len(), page.damaged.len(), page.next), (2, 1, to));
+    let unread = &page.damaged[0];
+    assert_eq!((unread.events, unread.first, unread.last), (2, Position::at(2), Position::at(3)));
+    let count = |damaged: &[Unread]| damaged.iter().map(|unread| unread.events).sum::<u64>();
+    let (mut next, mut paged) = (Position::at(0), 0);
+    while next < to {
+        let one = PageLimit { events: 1, bytes: u64::MAX };
+        let page = store.scan_by_position(next, to, one, None).unwrap();
+        paged += count(&page.damaged);
+        next = page.next;
+    }
+    assert_eq!(paged, 2, "each once, however small the pages are");
+    let (mut next, mut lent) = (Position::at(0), 0);
+    for end in 1..=to.seq {
+        let part = store.lend_by_position(next, Position::at(end), 1, &mut Nobody).unwrap();
+        lent += count(&part.damaged);
+        next = part.next;
+    }
+    assert_eq!((lent, next), (2, to));
     drop(store);
     assert!(disk.list().unwrap().contains(&segments[0]), "a damaged file is kept");
 }
@@ -362,5 +391,6 @@ fn acknowledged_events_without_their_key_refuse_to_open_until_it_is_there() {
     let to = store.durable_position();
     let page = store.scan_by_position(Position::at(0), to, PageLimit::default(), None).unwrap();
     assert_eq!((page.events.len(), page.next), (2, to), "readers by position pass over what is locked");
-    assert!(matches!(page.damaged[..], [ReadError::Key(_)]), "{:?}", page.damaged);
+    let damaged = &page.damaged[..];
+    assert!(matches!(damaged, [Unread { error: ReadError::Key(_), events: 1, .. }]), "{damaged:?}");
 }
