@@ -57,18 +57,22 @@ impl Engine {
         change.next_segment = finished.as_ref().map(|finished| finished.record.id.0 + 1);
         self.manifest.publish(change)?;
         let segment = finished.map(|finished| self.opened(finished));
+        let mut is_suspect = false;
         {
             let mut view = self.view_mut();
             // Invariant: only this function, under the maintenance lock, takes from the front.
             view.sealing.pop_front();
             if let Some(segment) = segment {
                 let left_out = segment.record.events < generation.events();
-                view.segments.insert((segment.record.first_seq, segment.record.id), segment);
+                is_suspect = view.insert_segment(segment);
                 if left_out {
                     view.rebuild_stats();
                 }
                 self.counters.sealed_segments.fetch_add(1, Ordering::Relaxed);
             }
+        }
+        if is_suspect {
+            self.call_sealer();
         }
         for file in &generation.files {
             // What stays is below the sealed position and removed at the next open.

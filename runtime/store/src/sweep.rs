@@ -170,9 +170,10 @@ impl Engine {
             removed.push(old);
             news.extend(new);
         }
+        let mut is_suspect = false;
         for segment in news.into_iter().map(|new| self.opened(new)) {
             after += segment.record.events;
-            view.segments.insert((segment.record.first_seq, segment.record.id), segment);
+            is_suspect |= view.insert_segment(segment);
         }
         let marks_went = !idle.is_empty();
         for record in idle {
@@ -187,6 +188,9 @@ impl Engine {
             view.rebuild_stats();
         }
         drop(view);
+        if is_suspect {
+            self.call_sealer();
+        }
         drop(removed);
     }
 

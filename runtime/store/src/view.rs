@@ -90,6 +90,19 @@ impl View {
         self.active.insert(chunk);
     }
 
+    /// Shows a new segment to readers. `true` = something in it was hidden after it was copied into it: its
+    /// space is still to be given back, and the sealer has to be called once the view is free again.
+    #[must_use]
+    pub(crate) fn insert_segment(&mut self, segment: Arc<Segment>) -> bool {
+        let id = segment.record.id;
+        let is_suspect = segment.entries.iter().any(|entry| self.hidden.is_dead(&entry.meta));
+        if is_suspect {
+            self.suspects.insert(id);
+        }
+        self.segments.insert((segment.record.first_seq, id), segment);
+        is_suspect
+    }
+
     /// The blocks that may hold matching events, in no order.
     pub(crate) fn handles(&self, selection: &Selection, clip: &Clip, block_bytes: u64) -> Vec<BlockHandle> {
         let mut found = Vec::new();

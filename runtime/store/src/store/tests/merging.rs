@@ -1,5 +1,7 @@
 //! Owns the tests of merging and of sealing by age: fewer files, the same answers, nothing that is dead.
 
+use std::sync::{Mutex, Weak};
+
 use super::*;
 
 fn merging() -> Limits {
@@ -199,4 +201,71 @@ fn a_group_without_its_key_is_unreadable_and_keeps_nobody_up() {
     store.seal_now().unwrap();
     assert!(matches!(handle.load(), Err(ReadError::Key(_))));
     assert_eq!(all(&store, &[1, 2]).len(), 2);
+}
+
+/// Deletes stream 10 when a change with a new segment in the place of so many is published: what is in it was
+/// copied before, and readers see it after.
+struct Deleting {
+    inner: MemoryManifest,
+    dropped: usize,
+    store: Mutex<Weak<Store>>,
+}
+
+impl Manifest for Deleting {
+    fn segments(&self) -> Result<Vec<SegmentRecord>, ManifestError> {
+        self.inner.segments()
+    }
+
+    fn sealed(&self) -> Result<Position, ManifestError> {
+        self.inner.sealed()
+    }
+
+    fn swept(&self) -> Result<Vec<SweptRecord>, ManifestError> {
+        self.inner.swept()
+    }
+
+    fn publish(&self, change: Change) -> Result<(), ManifestError> {
+        if !change.new.is_empty() && change.dropped.len() == self.dropped {
+            // Taken out: it happens once.
+            let store = std::mem::take(&mut *self.store.lock().unwrap()).upgrade();
+            store.into_iter().for_each(|store| store.delete_stream(StreamId(10)));
+        }
+        self.inner.publish(change)
+    }
+
+    fn is_live(&self, group: GroupId, stream: StreamId) -> bool {
+        self.inner.is_live(group, stream)
+    }
+}
+
+#[test]
+fn the_space_of_a_stream_deleted_between_copy_and_swap_comes_back() {
+    // A seal takes the place of no segment, a rewrite that of one, a merge that of four.
+    for dropped in [0, 1, 4] {
+        let disk = FaultyDisk::new(1);
+        let manifest =
+            Arc::new(Deleting { inner: MemoryManifest::default(), dropped, store: Mutex::default() });
+        let options = Options { limits: merging(), ..Options::default() };
+        let seam: Arc<dyn Manifest> = manifest.clone();
+        let store = Arc::new(Store::open(options, Arc::new(disk.clone()), seam, keys()).unwrap());
+        *manifest.store.lock().unwrap() = Arc::downgrade(&store);
+        for round in 0..dropped.max(1) {
+            put(&store, 1, &[(round as i64, "x")]);
+            if dropped == 1 {
+                let rest = (0..40).map(|row| (row, format!("{:x}", row * 0x9e37_79b9_7f4a)));
+                let (group, stream, events) = (GroupId(2), StreamId(20), rest.collect());
+                store.append_wait(Batch { group, stream, ingestion_ms: 0, hop: 0, events }).unwrap();
+            }
+            store.seal_now().unwrap();
+        }
+        store.delete_stream(StreamId(20));
+        store.compact().unwrap();
+        let mut tries = 0;
+        while segment_count(&disk) > 0 {
+            std::thread::park_timeout(std::time::Duration::from_millis(5));
+            tries += 1;
+            assert!(tries < 4_000, "{dropped}: {:?}", disk.list());
+        }
+        assert_eq!(manifest.store.lock().unwrap().strong_count(), 0, "the stream was deleted meanwhile");
+    }
 }
