@@ -161,6 +161,14 @@ fn main() -> Outcome<()> {
     let before = cpu_seconds();
     let store = open()?;
     println!("opened: {:.2} CPU s", cpu_seconds() - before);
+    search(&store, groups)?;
+    drop(store);
+    std::fs::remove_dir_all(&folder)?;
+    Ok(())
+}
+
+/// Filters, a search, a rebuild of everything, and the deletion of half of the groups.
+fn search(store: &Store, groups: u64) -> Outcome<()> {
     let selection = Selection { groups: (1..=groups).map(GroupId).collect(), streams: None };
     for round in 0..2 {
         let before = cpu_seconds();
@@ -201,7 +209,5 @@ fn main() -> Outcome<()> {
         cpu_seconds() - before
     );
     println!("{:?}\n{}", store.counters(), memory());
-    drop(store);
-    std::fs::remove_dir_all(&folder)?;
     Ok(())
 }
