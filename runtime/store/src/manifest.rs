@@ -107,7 +107,8 @@ pub trait Manifest: Send + Sync {
     /// Applies a change durably and atomically.
     ///
     /// # Errors
-    /// Nothing was applied.
+    /// Nothing was applied; or, when the commit itself failed, all of it may have been: then no later call succeeds
+    /// until the store is opened anew, so that nothing is built on what is not known.
     fn publish(&self, change: Change) -> Result<(), ManifestError>;
 
     /// Whether this stream of this group still exists. Asked at open, for each pair found on the disk.

@@ -6,16 +6,11 @@ use std::sync::mpsc;
 use super::*;
 use crate::faulty::{Dice, Faults};
 
-/// A manifest that shares the power supply of the disk.
+/// The manifest as one life of the store sees it: it shares the power supply of that life's disk. Each life has its
+/// own, so that a thread that outlives its crash for a moment cannot publish into the next one.
 struct Powered {
-    inner: MemoryManifest,
-    disk: std::sync::Mutex<FaultyDisk>,
-}
-
-impl Powered {
-    fn plug(&self, disk: &FaultyDisk) {
-        *self.disk.lock().unwrap() = disk.clone();
-    }
+    inner: Arc<MemoryManifest>,
+    disk: FaultyDisk,
 }
 
 impl Manifest for Powered {
@@ -32,9 +27,7 @@ impl Manifest for Powered {
     }
 
     fn publish(&self, change: Change) -> Result<(), ManifestError> {
-        // The lock keeps a store that was left behind by a crash from publishing into the next life.
-        let disk = self.disk.lock().unwrap();
-        match disk.step() {
+        match self.disk.step() {
             Ok(()) => self.inner.publish(change),
             Err(made) => {
                 if made {
@@ -101,7 +94,7 @@ fn found_by_search(store: &Store, needle: &str) -> BTreeSet<u64> {
 
 struct Life<'a> {
     store: &'a Store,
-    manifest: &'a Powered,
+    manifest: &'a MemoryManifest,
     model: &'a mut Model,
     dice: &'a mut Dice,
 }
@@ -167,7 +160,7 @@ impl Life<'_> {
 
     fn delete_stream(&mut self) {
         let stream = 10 + self.dice.below(6);
-        self.manifest.inner.kill_stream(StreamId(stream));
+        self.manifest.kill_stream(StreamId(stream));
         self.store.delete_stream(StreamId(stream));
         self.model.dead_streams.insert(stream);
         self.model.must.retain(|_, event| event.stream.0 != stream);
@@ -263,37 +256,37 @@ fn drawn_options(dice: &mut Dice) -> Options {
     Options { limits, ..Options::default() }
 }
 
+/// Starts a life of the store.
+fn open(options: Options, disk: &FaultyDisk, manifest: &Arc<MemoryManifest>) -> Result<Store, OpenError> {
+    let seam = Powered { inner: Arc::clone(manifest), disk: disk.clone() };
+    Store::open(options, Arc::new(disk.clone()), Arc::new(seam), keys())
+}
+
 fn round(seed: u64) {
     let mut dice = Dice(seed);
     let mut disk = FaultyDisk::new(seed ^ 0xd15c);
-    let manifest = Arc::new(Powered { inner: MemoryManifest::default(), disk: disk.clone().into() });
-    let seam: Arc<dyn Manifest> = manifest.clone();
+    let manifest = Arc::new(MemoryManifest::default());
     let mut model = Model::default();
     for life in 0..4 {
         // Opening itself may be hit; then it is tried again on what is left.
         if life > 0 && dice.one_in(3) {
             let faults = draw_faults(&mut dice, disk.calls());
             disk.set_faults(Faults { bytes_max: None, ..faults });
-            if let Ok(store) =
-                Store::open(drawn_options(&mut dice), Arc::new(disk.clone()), Arc::clone(&seam), keys())
-            {
+            if let Ok(store) = open(drawn_options(&mut dice), &disk, &manifest) {
                 settle(&store, &mut model);
             }
             disk = if dice.one_in(2) { disk.after_power_cut() } else { disk.after_kill() };
-            manifest.plug(&disk);
         }
-        let store =
-            Store::open(drawn_options(&mut dice), Arc::new(disk.clone()), Arc::clone(&seam), keys()).unwrap();
+        let store = open(drawn_options(&mut dice), &disk, &manifest).unwrap();
         settle(&store, &mut model);
         disk.set_faults(draw_faults(&mut dice, disk.calls()));
         let steps = 1 + dice.below(25);
         Life { store: &store, manifest: &manifest, model: &mut model, dice: &mut dice }.work(steps);
         let next = if dice.one_in(3) { disk.after_kill() } else { disk.after_power_cut() };
-        manifest.plug(&next);
         drop(store);
         disk = next;
     }
-    let store = Store::open(options(), Arc::new(disk.clone()), seam, keys()).unwrap();
+    let store = open(options(), &disk, &manifest).unwrap();
     settle(&store, &mut model);
 }
 
