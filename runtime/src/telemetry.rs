@@ -5,6 +5,7 @@
 //! together when somebody asks. To add a family: a `fn(&App, &mut Page)` and its line in [`FAMILIES`].
 
 mod consumers;
+pub(crate) mod disk;
 mod exposition;
 mod functions;
 mod gate;
@@ -39,6 +40,7 @@ const FAMILIES: &[fn(&App, &mut Page)] = &[
     server::families,
     requests::families,
     ingest::families,
+    disk::families,
     queries::families,
     consumers::families,
     outbox::families,
@@ -56,6 +58,8 @@ pub(crate) struct Telemetry {
     pub(crate) queries: Arc<QueryTally>,
     /// What became the `AWS/Logs` metrics.
     pub(crate) vended: vended::Vended,
+    /// fsyncs of log data.
+    pub(crate) syncs: Arc<disk::Syncs>,
     /// When the process began, epoch milliseconds of the system.
     started_ms: i64,
 }
@@ -67,6 +71,7 @@ impl Telemetry {
             requests: requests::Requests::default(),
             connections: server::Connections::default(),
             queries: Arc::default(),
+            syncs: Arc::default(),
             vended: vended::Vended::new(clock.now_ms()),
             started_ms: clock.outside_ms(),
         }

@@ -22,6 +22,7 @@ use crate::outbox::{self, Outbox, Signing};
 use crate::query::Queries;
 use crate::sweeps;
 use crate::tail::Tails;
+use crate::telemetry::disk::{Syncs, Timed};
 use crate::telemetry::{self, Telemetry};
 use crate::tls::Tls;
 
@@ -36,8 +37,8 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
     let keys = config.access_keys().map_err(|error| error.to_string())?;
     let opened = {
         let (config, clock, folder) = (config.clone(), clock.clone(), folder.paths().clone());
-        let bounds = limits.store();
-        App::blocking(move || open(&config, &clock, &folder, bounds)).await?
+        let (bounds, syncs) = (limits.store(), Arc::clone(&telemetry.syncs));
+        App::blocking(move || open(&config, &clock, &folder, bounds, &syncs)).await?
     };
     let Opened { meta, keyring, store } = opened;
     let followers = Arc::default();
@@ -74,7 +75,13 @@ struct Opened {
 }
 
 /// Opens what is on disk: the master key, then metadata, since log data ask it for keys and for what still exists.
-fn open(config: &Config, clock: &Clock, folder: &Paths, limits: store::Limits) -> Result<Opened, String> {
+fn open(
+    config: &Config,
+    clock: &Clock,
+    folder: &Paths,
+    limits: store::Limits,
+    syncs: &Arc<Syncs>,
+) -> Result<Opened, String> {
     let shown = |error: MetaError| format!("cannot open {}: {error}", folder.meta().display());
     let kms = Kms::load(&config.kms, clock)?;
     let kms_in_use = !kms.is_empty();
@@ -90,6 +97,7 @@ fn open(config: &Config, clock: &Clock, folder: &Paths, limits: store::Limits) -
     let store_path = folder.store();
     let failed = |error: &dyn std::fmt::Display| format!("cannot open {}: {error}", store_path.display());
     let disk = FsDisk::new(&store_path).map_err(|error| failed(&error))?;
+    let disk = Timed::new(disk, clock, syncs);
     let manifest = Arc::new(StoreManifest(meta.clone()));
     let mut options = store::Options { limits, ..store::Options::default() };
     if kms_in_use {

@@ -199,6 +199,7 @@ def test_sessions_are_bounded_and_given_back(make_server, tmp_path):
         open_one = elsewhere.start_live_tail(logGroupIdentifiers=[there])["responseStream"]
         code, text = refused(lambda: elsewhere.start_live_tail(logGroupIdentifiers=[there]))
         assert code == "LimitExceededException" and "live_tails" in text
+        assert b"\nlogboom_live_tails 3\n" in server.http("GET", "/metrics")[2]
         open_one.close()
 
     def again():

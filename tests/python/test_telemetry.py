@@ -92,6 +92,9 @@ def test_the_page_counts_what_happened(fresh):
     assert value(after, "logboom_ingested_bytes_total") == sum(len(f"line {i}") + 26 for i in range(100)) + 2 + 26
     assert value(after, "logboom_intake_commits_total") >= 2
     assert value(after, "logboom_intake_bytes") > 0 and value(after, "logboom_intake_refusing") == 0
+    assert value(after, "logboom_fsync_duration_seconds_count") >= value(after, "logboom_intake_commits_total") >= 2
+    assert value(after, "logboom_fsync_duration_seconds_sum") > 0
+    assert value(after, "logboom_live_tails") == 0
     put = {"service": "logs", "operation": "PutLogEvents"}
     assert value(after, "logboom_requests_total", code="200", **put) == 2
     assert value(after, "logboom_request_duration_seconds_count", **put) == 2

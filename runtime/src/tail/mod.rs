@@ -83,6 +83,11 @@ impl Tails {
         self.stopping.get().cloned().unwrap_or_else(|| watch::channel(false).1)
     }
 
+    /// How many are open.
+    pub(crate) fn open_now(&self) -> u64 {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
     /// A place for one more tail of an account; given back by dropping it.
     ///
     /// # Errors

@@ -72,6 +72,8 @@ pub(super) fn families(app: &App, page: &mut Page) {
     }
     let help = "1 after a write failed: batches are refused until the next start.";
     page.single("logboom_intake_refusing", Kind::Gauge, help, u64::from(app.store.is_refusing()));
+    let help = "Live tails that are open, those of `logboom tail` included.";
+    page.single("logboom_live_tails", Kind::Gauge, help, app.tails.open_now());
     let activity: &Activity = app.fan_out.activity();
     let groups = activity.groups();
     for (name, help, read) in OF_GROUPS {
