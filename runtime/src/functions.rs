@@ -71,7 +71,7 @@ impl Functions {
         let running = (2 * cores).clamp(4, 64);
         // As many places again for pure calls.
         let limits = wasm::Limits { concurrent_calls: 2 * running, ..wasm::Limits::default() };
-        let host = Host::new(HostOptions { limits, clock: Arc::new(GuestClock(clock.clone())) })?;
+        let host = Host::new(HostOptions { limits, clock: Arc::new(GuestClock::new(clock)) })?;
         Ok(Functions {
             host,
             modules: Mutex::default(),
@@ -116,7 +116,14 @@ impl Place {
 }
 
 /// The clock guests see.
-struct GuestClock(Clock);
+pub(crate) struct GuestClock(Clock);
+
+impl GuestClock {
+    /// That of the process.
+    pub(crate) fn new(clock: &Clock) -> GuestClock {
+        GuestClock(clock.clone())
+    }
+}
 
 impl wasm::Clock for GuestClock {
     fn now_ms(&self) -> i64 {

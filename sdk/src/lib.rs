@@ -113,8 +113,9 @@ macro_rules! __export_world {
 macro_rules! __export_with {
     ($module:ident $export:ident $handler:ident) => {
         const _: () = {
-            type Handler = $crate::world::Exported<$handler>;
-            $crate::generated::$module::$export!(Handler);
+            // A name of its own: the author's type may be called anything.
+            type LogboomExported = $crate::world::Exported<$handler>;
+            $crate::generated::$module::$export!(LogboomExported);
         };
     };
 }

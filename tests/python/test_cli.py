@@ -72,7 +72,7 @@ def test_deploy_attaches_and_invoke_answers(server, name):
     assert missing.returncode == 1 and "ResourceNotFoundException" in missing.stderr
 
 
-@pytest.mark.parametrize("arguments", [["tail"], ["query"], ["deploy"], ["nonsense"], ["serve", "--nonsense"]])
+@pytest.mark.parametrize("arguments", [["tail"], ["query"], ["invoke"], ["nonsense"], ["serve", "--nonsense"]])
 def test_wrong_usage_exits_with_2_and_says_why(arguments):
     done = subprocess.run([str(BINARY), *arguments], capture_output=True, text=True, timeout=20)
     assert done.returncode == 2

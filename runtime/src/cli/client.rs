@@ -18,6 +18,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::clock::Clock;
+use crate::functions::OUTPUT_PREFIX;
 
 /// Where a server is and who is asking.
 #[derive(Debug, Clone, clap::Args)]
@@ -52,6 +53,8 @@ pub(crate) struct Client {
 /// What went wrong with a call.
 #[derive(Debug)]
 pub(crate) enum ClientError {
+    /// Something on this side: a file, a build, a refusal by the user.
+    Here(String),
     /// The server could not be reached, or broke off.
     Unreachable(String),
     /// The server answered with an error.
@@ -66,7 +69,7 @@ pub(crate) enum ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ClientError::Unreachable(why) => write!(f, "{why}"),
+            ClientError::Here(why) | ClientError::Unreachable(why) => write!(f, "{why}"),
             ClientError::Refused { code, message } => write!(f, "{code}: {message}"),
         }
     }
@@ -182,11 +185,25 @@ impl Client {
         self.lambda(Method::PUT, &format!("{path}/configuration"), settings).await.map(drop)
     }
 
+    /// The configuration of a function.
+    pub(crate) async fn function(&self, name: &str) -> Result<Value, ClientError> {
+        let path = format!("/2015-03-31/functions/{}/configuration", escape(name));
+        self.lambda(Method::GET, &path, Value::Null).await
+    }
+
+    /// The log group of a function, made if the function has not written anything yet: it can be followed then.
+    pub(crate) async fn own_group(&self, function: &str) -> Result<String, ClientError> {
+        let group = format!("{OUTPUT_PREFIX}{function}");
+        match self.logs("CreateLogGroup", json!({"logGroupName": group})).await {
+            Err(error) if !error.is("ResourceAlreadyExistsException") => Err(error),
+            _ => Ok(group),
+        }
+    }
+
     /// Waits until the server has compiled the function.
     async fn active(&self, name: &str) -> Result<(), ClientError> {
-        let path = format!("/2015-03-31/functions/{}/configuration", escape(name));
         loop {
-            let is = self.lambda(Method::GET, &path, Value::Null).await?;
+            let is = self.function(name).await?;
             let busy = is["State"] == "Pending" || is["LastUpdateStatus"] == "InProgress";
             if is["State"] == "Failed" || is["LastUpdateStatus"] == "Failed" {
                 let reason = is["LastUpdateStatusReason"].as_str().or(is["StateReason"].as_str());

@@ -1,29 +1,45 @@
-//! `logboom deploy`: brings a wasm module into a running server and attaches it.
+//! `logboom deploy`: brings a function into a running server and attaches it.
 //!
-//! Owns the order of the calls (function, grants, attachments). Refuses to know what a module may export: the
-//! server compiles it and says.
+//! Owns the order of the calls (code, grants, attachments) and asking before something is granted. Refuses to know
+//! what a module may export: the server compiles it and says.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
 
 use super::client::{Client, ClientError, Endpoint};
+use super::project::{FILE, On, Project, Transform};
 use crate::clock::Clock;
 
-/// Deploys a wasm module (a component, or a wasi program) as a function.
+/// Deploys a function: as function.toml says, or a bare wasm module (a component, or a wasi program).
 #[derive(Debug, Args)]
 pub(crate) struct DeployArgs {
-    /// The module: a .wasm file, or a zip that holds one.
-    module: PathBuf,
+    /// The folder with function.toml, that file, a .wasm file, or a zip that holds one.
+    #[arg(default_value = ".")]
+    what: PathBuf,
+    /// Grant what function.toml asks for without asking.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    module: ModuleArgs,
+    #[command(flatten)]
+    endpoint: Endpoint,
+}
+
+/// What is said of a module that comes without function.toml.
+#[derive(Debug, Args)]
+struct ModuleArgs {
     /// Name of the function; the file's name is the default.
     #[arg(long)]
     name: Option<String>,
-    /// Time a call may take, in seconds.
-    #[arg(long, default_value_t = 3)]
-    timeout: u32,
-    /// Memory a call may use, in MiB.
-    #[arg(long, default_value_t = 128)]
-    memory: u32,
+    /// Time a call may take, in seconds (3).
+    #[arg(long)]
+    timeout: Option<u32>,
+    /// Memory a call may use, in MiB (128).
+    #[arg(long)]
+    memory: Option<u32>,
     /// A setting the guest can read, NAME=VALUE; repeat for several.
     #[arg(long = "set", value_parser = pair)]
     settings: Vec<(String, String)>,
@@ -34,10 +50,18 @@ pub(crate) struct DeployArgs {
     #[arg(long = "on")]
     on: Vec<String>,
     /// Filter pattern of the subscriptions made by --on.
-    #[arg(long, default_value = "")]
-    pattern: String,
-    #[command(flatten)]
-    endpoint: Endpoint,
+    #[arg(long)]
+    pattern: Option<String>,
+}
+
+impl ModuleArgs {
+    fn is_empty(&self) -> bool {
+        let Self { name, timeout, memory, settings, allow, on, pattern } = self;
+        (name, timeout, memory, pattern) == (&None, &None, &None, &None)
+            && settings.is_empty()
+            && allow.is_empty()
+            && on.is_empty()
+    }
 }
 
 /// The tag that carries a grant of this kind.
@@ -45,38 +69,120 @@ const GRANT_TAG: &str = "logboom:allow-";
 
 /// Runs the command.
 pub(crate) async fn run(args: DeployArgs, clock: Clock) -> Result<(), ClientError> {
-    let path = args.module.display().to_string();
-    let code = std::fs::read(&args.module).map_err(|e| ClientError::Unreachable(format!("{path}: {e}")))?;
-    let stem = args.module.file_stem().map(|s| s.to_string_lossy().into_owned());
-    let name = args.name.or(stem).unwrap_or_else(|| "function".to_owned());
     let client = Client::new(args.endpoint, clock);
-    let environment: Map<String, Value> = object(&args.settings, "");
+    let is_project = args.what.is_dir() || args.what.extension().is_some_and(|extension| extension == "toml");
+    if !is_project {
+        return module(&client, &args.what, args.module).await;
+    }
+    if !args.module.is_empty() {
+        let message = format!("{FILE} says it all: --yes and --endpoint are the only options beside it");
+        return Err(ClientError::Here(message));
+    }
+    let project = Project::read(&args.what).map_err(ClientError::Here)?;
+    consent(&project, args.yes)?;
+    let arn = deploy(&client, &project).await?;
+    println!("{arn}");
+    Ok(())
+}
+
+/// Shows what a project asks for, and asks for a yes when there is somebody to give it.
+///
+/// # Errors
+/// It was not given.
+pub(crate) fn consent(project: &Project, is_given: bool) -> Result<(), ClientError> {
+    let lines = project.allow.lines();
+    for line in &lines {
+        eprintln!("{} may {line}", project.name);
+    }
+    if lines.is_empty() || is_given {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(ClientError::Here("nothing was deployed: --yes grants this without asking".to_owned()));
+    }
+    eprint!("grant this? [y/N] ");
+    let mut answer = String::new();
+    // An unreadable answer is no yes.
+    let _ = (std::io::stderr().flush(), std::io::stdin().lock().read_line(&mut answer));
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(ClientError::Here("nothing was deployed".to_owned()))
+    }
+}
+
+/// Deploys a project as it was built, with all it is attached to; gives its ARN.
+///
+/// # Errors
+/// The module is not there; the server refuses something.
+pub(crate) async fn deploy(client: &Client, project: &Project) -> Result<String, ClientError> {
+    let package = project.code().and_then(|code| project.package(&code)).map_err(ClientError::Here)?;
+    let settings = json!({
+        "Timeout": project.timeout_s, "MemorySize": project.memory_mb,
+        "Environment": {"Variables": project.environment}, "Tags": {},
+    });
+    client.deploy(&project.name, &package, settings).await?;
+    let arn = arn(client, &project.name).await?;
+    for on in &project.on {
+        subscribe(client, &project.name, &arn, on).await?;
+    }
+    for transform in &project.transform {
+        attach(client, &project.name, &arn, transform).await?;
+    }
+    Ok(arn)
+}
+
+async fn module(client: &Client, path: &Path, args: ModuleArgs) -> Result<(), ClientError> {
+    let shown = path.display();
+    let code = std::fs::read(path).map_err(|error| ClientError::Here(format!("{shown}: {error}")))?;
+    let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
+    let name = args.name.or(stem).unwrap_or_else(|| "function".to_owned());
     // A tag of the Lambda API holds no `*`: there `...` says the same.
     let allow: Vec<_> =
         args.allow.iter().map(|(kind, what)| (kind.clone(), what.replace('*', "..."))).collect();
-    let tags = object(&allow, GRANT_TAG);
     let settings = json!({
-        "Timeout": args.timeout, "MemorySize": args.memory,
-        "Environment": {"Variables": environment}, "Tags": tags,
+        "Timeout": args.timeout.unwrap_or(3), "MemorySize": args.memory.unwrap_or(128),
+        "Environment": {"Variables": object(&args.settings, "")}, "Tags": object(&allow, GRANT_TAG),
     });
     client.deploy(&name, &code, settings).await?;
     for (kind, value) in &args.allow {
         eprintln!("{name} may {kind}: {value}");
     }
-    let path = format!("/2015-03-31/functions/{name}/configuration");
-    let function = client.lambda(hyper::Method::GET, &path, Value::Null).await?;
-    println!("{}", function["FunctionArn"].as_str().unwrap_or_default());
-    for group in &args.on {
-        let filter = json!({
-            "logGroupName": group, "filterName": name, "filterPattern": args.pattern,
-            "destinationArn": function["FunctionArn"],
-        });
-        client.logs("PutSubscriptionFilter", filter).await?;
-        eprintln!(
-            "{name} receives {} of {group}",
-            if args.pattern.is_empty() { "all events" } else { &args.pattern }
-        );
+    let arn = arn(client, &name).await?;
+    println!("{arn}");
+    for group in args.on {
+        let on = On { log_group: group, pattern: args.pattern.clone().unwrap_or_default() };
+        subscribe(client, &name, &arn, &on).await?;
     }
+    Ok(())
+}
+
+async fn arn(client: &Client, name: &str) -> Result<String, ClientError> {
+    let function = client.function(name).await?;
+    Ok(function["FunctionArn"].as_str().unwrap_or_default().to_owned())
+}
+
+async fn subscribe(client: &Client, name: &str, arn: &str, on: &On) -> Result<(), ClientError> {
+    let filter = json!({
+        "logGroupName": on.log_group, "filterName": name, "filterPattern": on.pattern, "destinationArn": arn,
+    });
+    let made = client.logs("PutSubscriptionFilter", filter).await;
+    made.map_err(|error| ClientError::Here(format!("{}: {error}", on.log_group)))?;
+    let what = if on.pattern.is_empty() { "all events" } else { &on.pattern };
+    eprintln!("{name} receives {what} of {}", on.log_group);
+    Ok(())
+}
+
+/// Makes the function the transformer of a log group.
+async fn attach(client: &Client, name: &str, arn: &str, to: &Transform) -> Result<(), ClientError> {
+    // arn:aws:lambda:REGION:ACCOUNT:function:NAME
+    let mut parts = arn.split(':').skip(3);
+    let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let group = format!("arn:aws:logs:{region}:{account}:log-group:{}", to.log_group);
+    let tags = json!({"logboom:transformer": name, "logboom:transformer-on-error": to.on_error.name()});
+    let made = client.logs("TagResource", json!({"resourceArn": group, "tags": tags})).await;
+    made.map_err(|error| ClientError::Here(format!("{}: {error}", to.log_group)))?;
+    eprintln!("{name} transforms {} (on an error: {})", to.log_group, to.on_error.name());
     Ok(())
 }
 

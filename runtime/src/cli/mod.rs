@@ -3,15 +3,21 @@
 //! Exit codes are for scripts: 0 done, 1 failed, 2 wrong usage or configuration, 3 the data directory is in
 //! use by another process. The reason is one line on stderr.
 
+mod build;
 mod client;
 mod demo;
 mod deploy;
+mod dev;
 mod invoke;
 mod key;
+mod logs;
+mod new;
+pub(crate) mod project;
 mod query;
 mod serve;
 pub(crate) mod span;
 mod tail;
+mod test;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -37,10 +43,20 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Change the master key of stopped data
     Key(key::KeyArgs),
-    /// Deploy a wasm module as a function and attach it
+    /// Make a folder with a handler, ready to build
+    New(new::NewArgs),
+    /// Build a function as its function.toml says
+    Build(build::BuildArgs),
+    /// Run a function here, on recorded events
+    Test(test::TestArgs),
+    /// Build, deploy to a running server, watch the sources, show the log
+    Dev(dev::DevArgs),
+    /// Deploy a function and attach it
     Deploy(deploy::DeployArgs),
     /// Call a function and print its answer
     Invoke(invoke::InvokeArgs),
+    /// Print what a function writes
+    Logs(logs::LogsArgs),
     /// Run a Logs Insights query and print the rows
     Query(query::QueryArgs),
     /// Print events as they arrive
@@ -87,6 +103,11 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match line.command {
         Command::Serve(args) => serve::run(&args),
         Command::Key(args) => key::run(&args),
+        Command::New(args) => new::run(&args),
+        Command::Build(args) => build::run(&args, &Clock::real()),
+        Command::Test(args) => client(|clock| test::run(args, clock)),
+        Command::Dev(args) => client(|clock| dev::run(args, clock)),
+        Command::Logs(args) => client(|clock| logs::run(args, clock)),
         Command::Demo(args) => client(|clock| demo::run(args, clock)),
         Command::Deploy(args) => client(|clock| deploy::run(args, clock)),
         Command::Invoke(args) => client(|clock| invoke::run(args, clock)),

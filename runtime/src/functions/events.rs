@@ -192,7 +192,7 @@ async fn hand_over(
     let ran = if ready.module.has(Role::Subscription) {
         run(app, ready, &cause, Work::Subscription(&context, &typed)).await
     } else {
-        let payload = payload(ready, origin, events).map_err(InvokeError::Refused)?;
+        let payload = payload(&ready.scope.account, origin, events).map_err(InvokeError::Refused)?;
         if ready.module.has(Role::Lambda) {
             run(app, ready, &cause, Work::Lambda(&payload)).await
         } else {
@@ -206,7 +206,10 @@ async fn hand_over(
 }
 
 /// AWS's event of a subscription: base64 of gzip of JSON.
-fn payload(ready: &Ready, origin: &Origin, events: &[Given<'_>]) -> Result<Vec<u8>, String> {
+///
+/// # Errors
+/// It cannot be packed.
+pub(crate) fn payload(account: &str, origin: &Origin, events: &[Given<'_>]) -> Result<Vec<u8>, String> {
     let events: Vec<serde_json::Value> = events
         .iter()
         .map(|given| {
@@ -216,7 +219,7 @@ fn payload(ready: &Ready, origin: &Origin, events: &[Given<'_>]) -> Result<Vec<u
         .collect();
     let data = json!({
         "messageType": "DATA_MESSAGE",
-        "owner": ready.scope.account,
+        "owner": account,
         "logGroup": origin.group,
         "logStream": origin.stream,
         "subscriptionFilters": [origin.filter],

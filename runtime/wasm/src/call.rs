@@ -49,6 +49,8 @@ pub struct Report {
     pub duration_us: u64,
     /// CPU time, microseconds.
     pub cpu_us: u64,
+    /// Fuel used, about one for each instruction; 0 where it is not counted (`Limits::counts_fuel`).
+    pub fuel: u64,
     /// The most memory the instance held, bytes.
     pub memory_peak_bytes: usize,
     /// Bytes of events or payload handed in.
@@ -72,4 +74,16 @@ pub struct Invoked<T> {
     pub effects: Effects,
     /// What it cost.
     pub report: Report,
+}
+
+impl<T> Invoked<T> {
+    /// The same call with another form of answer.
+    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Invoked<U> {
+        Invoked { result: self.result.map(convert), effects: self.effects, report: self.report }
+    }
+
+    /// A call that was not made.
+    pub fn refused(error: InvokeError) -> Self {
+        Invoked { result: Err(error), effects: Effects::default(), report: Report::default() }
+    }
 }

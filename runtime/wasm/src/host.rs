@@ -49,9 +49,9 @@ impl Host {
     /// A sentence: the engine cannot be made on this machine.
     pub fn new(options: HostOptions) -> Result<Self, String> {
         let HostOptions { limits, clock } = options;
-        let engine = Engine::new(&config(Some(pool(&limits)))).or_else(|error| {
+        let engine = Engine::new(&config(&limits, Some(pool(&limits)))).or_else(|error| {
             tracing::warn!(%error, "no room for a pool of instances; each call allocates its own");
-            Engine::new(&config(None))
+            Engine::new(&config(&limits, None))
         });
         let engine = engine.map_err(|e| format!("the WebAssembly engine does not start: {e:#}"))?;
         let (components, modules) =
@@ -116,10 +116,11 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
     pool
 }
 
-fn config(pool: Option<PoolingAllocationConfig>) -> Config {
+fn config(limits: &Limits, pool: Option<PoolingAllocationConfig>) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
+        .consume_fuel(limits.counts_fuel)
         .wasm_component_model(true)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable);
     if let Some(pool) = pool {

@@ -27,6 +27,9 @@ pub struct Limits {
     pub handles: usize,
     /// Calls that run at once; the rest waits. The root sets twice the number of cores.
     pub concurrent_calls: usize,
+    /// Whether fuel is counted: a measure of work that is the same each time. Guests run slower with it, so it is for
+    /// trying them out.
+    pub counts_fuel: bool,
     /// The tick of the epoch clock: a busy guest lets others run this often.
     pub tick_ms: u64,
 }
@@ -46,6 +49,7 @@ impl Default for Limits {
             transfer_bytes: 16 << 20,
             handles: 10_000,
             concurrent_calls: 16,
+            counts_fuel: false,
             tick_ms: 10,
         }
     }

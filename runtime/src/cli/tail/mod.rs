@@ -80,6 +80,37 @@ enum Colour {
     Never,
 }
 
+impl TailArgs {
+    /// The lines of one group.
+    pub(crate) fn lines_of(
+        group: String,
+        pattern: String,
+        since: i64,
+        count: Option<usize>,
+        endpoint: Endpoint,
+    ) -> TailArgs {
+        TailArgs {
+            groups: vec![group],
+            stream: Vec::new(),
+            prefix: Vec::new(),
+            pattern,
+            since,
+            count,
+            format: Format::Full,
+            json: false,
+            fields: Vec::new(),
+            color: Colour::Auto,
+            plain: false,
+            endpoint,
+        }
+    }
+
+    /// Without the screen, on a terminal too.
+    pub(crate) fn plainly(self) -> TailArgs {
+        TailArgs { plain: true, ..self }
+    }
+}
+
 /// Runs the command; ends with `--count`, with `q`, or when the reader of its output goes away.
 pub(crate) async fn run(args: TailArgs, clock: Clock) -> Result<(), ClientError> {
     let client = Client::new(args.endpoint.clone(), clock.clone());

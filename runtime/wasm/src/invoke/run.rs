@@ -51,6 +51,8 @@ impl Run {
         store.set_max_component_handles(host.limits().handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
+        // The engine was made with or without it; there is enough of it for any call.
+        let _counts = store.set_fuel(u64::MAX);
         let started_us = host.clock().monotonic_us();
         let timeout_ms = call.timeout_ms.max(1);
         Self { store, cpu: CpuTime::default(), timeout_ms, started_us, bytes_in, _place: place }
@@ -68,6 +70,7 @@ impl Run {
         convert: impl FnOnce(T, &mut Written) -> Result<(U, usize), InvokeError>,
     ) -> Invoked<U> {
         let clock = Arc::clone(&self.store.data().clock);
+        let fuel = self.store.get_fuel().map_or(0, |left| u64::MAX - left);
         let guest = self.store.data_mut();
         let mut written = guest.output.finish();
         let effects = std::mem::take(&mut guest.effects);
@@ -79,6 +82,7 @@ impl Run {
         let report = Report {
             duration_us: clock.monotonic_us().saturating_sub(self.started_us),
             cpu_us: self.cpu.micros(),
+            fuel,
             memory_peak_bytes: guest.memory.peak(),
             bytes_in: self.bytes_in,
             bytes_out: result.as_ref().map_or(0, |(_, bytes)| *bytes),
@@ -157,9 +161,5 @@ pub(super) fn roles(module: &Module) -> String {
 }
 
 pub(super) fn refused<U>(message: String) -> Invoked<U> {
-    Invoked {
-        result: Err(InvokeError::Refused(message)),
-        effects: crate::Effects::default(),
-        report: Report::default(),
-    }
+    Invoked::refused(InvokeError::Refused(message))
 }
