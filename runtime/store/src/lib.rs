@@ -49,7 +49,7 @@ pub use blobs::{Blobs, DiskBlobs};
 pub use block::{Block, BlockHandle, BlockMeta, Event, EventRef};
 pub use column::{ByteSet, Codes, Column, Facts, Kind, Style, Variable};
 pub use column_block::ColumnBlock;
-pub use containing::Containing;
+pub use containing::{Clue, Containing};
 pub use disk::{Disk, DiskFile, FsDisk};
 pub use engine::OnAdvance;
 pub use error::{AppendError, OpenError, ReadError, SealError, Unread};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::block::{Block, BlockHandle, EventRef, Rows};
 use crate::column_block::ColumnBlock;
-use crate::containing::Containing;
+use crate::containing::{Clue, Containing};
 use crate::error::ReadError;
 use crate::id::{EventId, GroupId, Position, StreamId};
 use crate::view::Selection;
@@ -52,10 +52,10 @@ pub struct Needle {
 }
 
 impl Needle {
-    /// Whether a block may hold such a message.
-    fn may_be_in(&self, handle: &BlockHandle) -> bool {
+    /// What a block must be able to hold for such a message.
+    pub(crate) fn clue(&self) -> Clue {
         let how = if self.or_escaped { Containing::Decoded } else { Containing::Raw };
-        handle.may_contain(&self.text, how)
+        Clue { text: self.text.clone(), how }
     }
 
     fn rows(&self, columns: &ColumnBlock) -> Result<Vec<u32>, ReadError> {
@@ -261,7 +261,7 @@ impl Scan {
 
     /// Opens a block and puts its first row into the merge.
     fn open_block(&mut self, handle: BlockHandle) -> Result<(), ReadError> {
-        if !self.containing.iter().all(|needle| needle.may_be_in(&handle)) {
+        if !handle.may_hold() {
             return Ok(());
         }
         if !self.containing.is_empty() {
