@@ -63,7 +63,7 @@ pub use limits::{EVENT_OVERHEAD_BYTES, Limits};
 pub use manifest::{Change, Manifest, ManifestError, MemoryManifest, SegmentRecord, Swept, SweptRecord};
 pub use message::Template;
 pub use open::OpenReport;
-pub use scan::{Direction, Needle, Run, Scan, ScanRequest};
+pub use scan::{Choose, Direction, Needle, Run, Scan, ScanRequest};
 pub use stats::{GroupStats, StreamStats};
 pub use store::{Counters, Options, Store};
 pub use sweep::{Freed, LostRange};
