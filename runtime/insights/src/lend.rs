@@ -83,6 +83,11 @@ pub trait Templates {
         None
     }
 
+    /// True only if no value of the column contains the text. May read the column, but makes no texts of it.
+    fn lacks(&self, _column: u32, _text: &str) -> bool {
+        false
+    }
+
     /// The values of a column.
     fn variable(&self, column: u32) -> Variable<'_>;
 

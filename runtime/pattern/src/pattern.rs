@@ -158,6 +158,18 @@ impl Pattern {
         }
     }
 
+    /// The names of the members whose values decide about a message that is one JSON object: two such messages
+    /// that differ in other scalars alone match both or neither. `None` where that cannot be said: for other
+    /// kinds of patterns, guests, and values that are reached by their place.
+    pub fn deciding_members(&self) -> Option<Vec<&str>> {
+        match &self.inner.matcher {
+            Matcher::Json(json) if json.guests.is_empty() => {
+                json.conditions.iter().map(|condition| condition.selector.only_names()).collect()
+            }
+            _ => None,
+        }
+    }
+
     /// What TestMetricFilter shows as `extractedValues` of a matching message, in the order of
     /// the pattern: selectors as spelled in the pattern, `$name` and `$1` for fields of a line,
     /// nothing for text. Only meaningful for a message that matches.

@@ -27,11 +27,10 @@ pub(super) struct Lent<'a> {
     failure: RefCell<Option<ReadError>>,
 }
 
-/// A template as texts.
+/// A template, as texts once they are asked for: most queries look at few of a block.
 struct Parts<'a> {
-    texts: Vec<Cow<'a, str>>,
-    columns: &'a [u32],
-    json: bool,
+    template: &'a store::Template,
+    texts: OnceCell<Vec<Cow<'a, str>>>,
 }
 
 /// A column that was asked for; `None` if it could not be read.
@@ -48,14 +47,9 @@ impl<'a> Lent<'a> {
     /// The block cannot be read.
     pub(super) fn new(block: &'a ColumnBlock, stream: &'a str, log: &'a str) -> Result<Lent<'a>, ReadError> {
         let parts: Option<Vec<Parts<'a>>> = block.templates().map(|templates| {
-            let of = |template: &'a store::Template| Parts {
-                texts: template.parts.iter().map(|part| String::from_utf8_lossy(part)).collect(),
-                columns: &template.columns,
-                json: template.json,
-            };
-            templates.iter().map(of).collect()
+            templates.iter().map(|template| Parts { template, texts: OnceCell::new() }).collect()
         });
-        let named = parts.iter().flatten().flat_map(|parts| parts.columns);
+        let named = parts.iter().flatten().flat_map(|parts| &parts.template.columns);
         let columns = named.max().map_or(0, |last| *last as usize + 1);
         Ok(Lent {
             block,
@@ -203,8 +197,8 @@ impl insights::Block for Lent<'_> {
     }
 }
 
-impl Lent<'_> {
-    fn template(&self, template: usize) -> &Parts<'_> {
+impl<'a> Lent<'a> {
+    fn template(&self, template: usize) -> &Parts<'a> {
         // Invariant: only asked through `templates`, which is `None` without parts.
         &self.parts.as_ref().expect("a block with templates")[template]
     }
@@ -216,15 +210,18 @@ impl Templates for Lent<'_> {
     }
 
     fn part(&self, template: usize, part: usize) -> &str {
-        &self.template(template).texts[part]
+        let Parts { template, texts } = self.template(template);
+        let texts =
+            texts.get_or_init(|| template.parts.iter().map(|part| String::from_utf8_lossy(part)).collect());
+        &texts[part]
     }
 
     fn columns(&self, template: usize) -> &[u32] {
-        self.template(template).columns
+        &self.template(template).template.columns
     }
 
     fn is_object(&self, template: usize) -> bool {
-        self.template(template).json
+        self.template(template).template.json
     }
 
     fn of_rows(&self) -> Option<&[u16]> {
@@ -248,6 +245,10 @@ impl Templates for Lent<'_> {
         let values = self.block.values(column);
         let texts = values.iter().map(|value| std::str::from_utf8(value).ok()).collect::<Option<Vec<_>>>();
         texts.filter(|texts| !texts.is_empty())
+    }
+
+    fn lacks(&self, column: u32, text: &str) -> bool {
+        self.take(self.block.column_lacks(column, text.as_bytes())).unwrap_or(false)
     }
 
     fn variable(&self, column: u32) -> Variable<'_> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use insights::{Control, Execution, Limits, Literal, LiteralKind, Needs, Order};
-use store::{BlockHandle, Containing, GroupId, ReadError, Selection, StreamId};
+use store::{BlockHandle, Clue, Containing, GroupId, ReadError, Selection, StreamId};
 
 use super::lent::Lent;
 use super::{Session, State};
@@ -77,8 +77,9 @@ fn scan(app: &App, session: &Session) -> Result<insights::Output, Broken> {
     let query = &session.asked.query;
     let window = query.window();
     let groups = session.asked.groups.iter().map(|group| GroupId(group.id)).collect();
-    let selection = Selection { groups, streams: None };
-    let mut handles = app.store.blocks(&selection, window.start_ms, window.end_ms, None);
+    let selection = Selection { groups, streams: named_streams(&app.meta, session)? };
+    let (from_ms, to_ms) = (window.start_ms, window.end_ms);
+    let mut handles = app.store.blocks_with(&selection, from_ms, to_ms, None, clues(query.needs()));
     match query.needs().order {
         Order::NewestFirst => handles.sort_by_key(|handle| std::cmp::Reverse(handle.meta().max_ms)),
         Order::OldestFirst => handles.sort_by_key(|handle| handle.meta().min_ms),
@@ -170,7 +171,9 @@ pub(crate) fn push(
     execution: &mut Execution,
     handle: &BlockHandle,
 ) -> Result<(), String> {
-    if !may_match(query.needs(), handle, "", "000000000000:logs") {
+    let may_contain = |clue: &Clue| handle.may_contain(&clue.text, clue.how);
+    let may_hold = clues(query.needs()).iter().all(|list| list.iter().any(may_contain));
+    if !may_hold || !may_match(query.needs(), handle, "", "000000000000:logs") {
         return Ok(());
     }
     let block = handle.open().map_err(|error| error.to_string())?;
@@ -180,26 +183,65 @@ pub(crate) fn push(
     pushed.map(drop).map_err(|error| error.to_string())
 }
 
-/// Whether an event of the block can have the texts that a matching one has.
-fn may_match(needs: &Needs, handle: &BlockHandle, stream: &str, log: &str) -> bool {
-    let may_have = |literal: &Literal| may_have(literal, handle, stream, log);
-    needs.literals.iter().all(may_have) && needs.any_of.iter().all(|list| list.iter().any(may_have))
+/// Fields that say where an event is, not what is in it.
+const PLACES: [&str; 3] = ["@logStream", "@log", "@aws.account"];
+
+fn is_place(literal: &Literal) -> bool {
+    PLACES.contains(&literal.field.as_str())
 }
 
-fn may_have(Literal { field, text, kind }: &Literal, handle: &BlockHandle, stream: &str, log: &str) -> bool {
-    let in_name = |name: &str| match kind {
+/// Texts of which a matching event has one of every list.
+fn lists(needs: &Needs) -> impl Iterator<Item = &[Literal]> {
+    needs.literals.iter().map(std::slice::from_ref).chain(needs.any_of.iter().map(Vec::as_slice))
+}
+
+/// What the store is asked to find: the lists of texts in messages.
+fn clues(needs: &Needs) -> Vec<Vec<Clue>> {
+    let clue = |literal: &Literal| {
+        let how = match (literal.field.as_str(), literal.kind) {
+            ("@message", _) => Containing::Raw,
+            (_, LiteralKind::Contains) => Containing::Decoded,
+            (_, LiteralKind::Equals) => Containing::WholeDecoded,
+        };
+        Clue { text: literal.text.as_bytes().to_vec(), how }
+    };
+    let in_messages = lists(needs).filter(|list| !list.iter().any(is_place));
+    in_messages.map(|list| list.iter().map(clue).collect()).collect()
+}
+
+/// The streams that the query names, if it names all that it wants.
+fn named_streams(meta: &Meta, session: &Session) -> Result<Option<Vec<StreamId>>, MetaError> {
+    let is_name = |literal: &Literal| literal.field == "@logStream" && literal.kind == LiteralKind::Equals;
+    let Some(names) = lists(session.asked.query.needs()).find(|list| list.iter().all(is_name)) else {
+        return Ok(None);
+    };
+    let mut found = Vec::new();
+    meta.read(|tx| {
+        for group in &session.asked.groups {
+            for name in names {
+                found.extend(streams::find(tx, group.id, &name.text)?.map(|stream| StreamId(stream.id)));
+            }
+        }
+        Ok::<_, MetaError>(Some(found))
+    })
+}
+
+/// Whether the place of the block and, where the store did not know at once, its words leave room for a match.
+fn may_match(needs: &Needs, handle: &BlockHandle, stream: &str, log: &str) -> bool {
+    let may_have = |literal: &Literal| !is_place(literal) || is_at(literal, stream, log);
+    lists(needs).all(|list| list.iter().any(may_have)) && handle.may_hold()
+}
+
+fn is_at(Literal { field, text, kind }: &Literal, stream: &str, log: &str) -> bool {
+    let name = match field.as_str() {
+        "@logStream" => stream,
+        "@log" => log,
+        _ => log.split(':').next().unwrap_or(""),
+    };
+    match kind {
         LiteralKind::Contains => name.contains(text.as_str()),
         LiteralKind::Equals => name == text,
-    };
-    let how = match (field.as_str(), kind) {
-        ("@logStream", _) => return in_name(stream),
-        ("@log", _) => return in_name(log),
-        ("@aws.account", _) => return in_name(log.split(':').next().unwrap_or("")),
-        ("@message", _) => Containing::Raw,
-        (_, LiteralKind::Contains) => Containing::Decoded,
-        (_, LiteralKind::Equals) => Containing::WholeDecoded,
-    };
-    handle.may_contain(text.as_bytes(), how)
+    }
 }
 
 /// The names behind the ids of the blocks.
@@ -213,9 +255,12 @@ impl Names {
         let account = &session.asked.scope.account;
         let groups = session.asked.groups.iter();
         let groups = groups.map(|group| (GroupId(group.id), format!("{account}:{}", group.name))).collect();
+        let needs = session.asked.query.needs();
+        let asked = lists(needs).flatten().any(|literal| literal.field == "@logStream");
         let streams = meta.read(|tx| {
             let mut names = HashMap::new();
-            for handle in handles {
+            // Looking up the name of every stream takes longer than a small query.
+            for handle in handles.iter().filter(|_| asked || needs.stream) {
                 let id = handle.meta().stream;
                 if let Entry::Vacant(place) = names.entry(id) {
                     let found = streams::by_id(tx, id.0)?;

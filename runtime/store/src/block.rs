@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::column_block::ColumnBlock;
+use crate::containing::Asked;
 use crate::error::ReadError;
 use crate::id::{EventId, GroupId, Position, StreamId};
 use crate::manifest::Swept;
@@ -383,6 +384,11 @@ pub(crate) struct Clip {
 }
 
 impl Clip {
+    /// Whether nothing of a block with these bounds lies in the range.
+    pub(crate) fn is_outside(&self, meta: &BlockMeta) -> bool {
+        meta.max_ms < self.from_ms || meta.min_ms > self.to_ms || meta.min_seq >= self.upto_seq
+    }
+
     pub(crate) fn everything(swept: Vec<Swept>) -> Self {
         Self { from_ms: i64::MIN, to_ms: i64::MAX, upto_seq: u64::MAX, swept }
     }
@@ -416,9 +422,16 @@ pub struct BlockHandle {
     pub(crate) meta: BlockMeta,
     pub(crate) source: Source,
     pub(crate) clip: Clip,
+    pub(crate) asked: Asked,
 }
 
 impl BlockHandle {
+    /// A handle on a block of a segment.
+    pub(crate) fn sealed(segment: &Arc<Segment>, index: usize, clip: Clip) -> Self {
+        let (meta, segment) = (segment.entries[index].meta, Arc::clone(segment));
+        Self { meta, source: Source::Sealed { segment, index }, clip, asked: Asked::Answered }
+    }
+
     /// A handle on batches in memory.
     pub(crate) fn of_chunks(group: GroupId, stream: StreamId, chunks: Vec<Arc<Chunk>>, clip: Clip) -> Self {
         let mut meta = BlockMeta {
@@ -439,7 +452,7 @@ impl BlockHandle {
             meta.events += chunk.batch.events.len() as u64;
             meta.raw_bytes += chunk.batch.events.text.len() as u64;
         }
-        Self { meta, source: Source::Memory(chunks), clip }
+        Self { meta, source: Source::Memory(chunks), clip, asked: Asked::Answered }
     }
 
     /// What is known without loading.

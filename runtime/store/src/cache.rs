@@ -3,7 +3,9 @@
 //!
 //! Heads and filters decide which blocks are read at all: they may take up to three quarters and are pushed
 //! out only by each other. Everything else enters a short queue first and moves to the long one when it was
-//! used there again, so that one large scan passes through without pushing out what others use.
+//! used there again, so that one large scan passes through without pushing out what others use. While there is no
+//! room, only one in some new parts is taken: a scan that is larger than the cache and comes again and again finds
+//! most of what was taken before, instead of pushing everything out just before its turn.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,6 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use hashbrown::HashMap;
 
 use crate::block::Rows;
+use crate::containing::JoinedFilters;
 use crate::filter::Filter;
 use crate::id::SegmentId;
 use crate::message::Decoded;
@@ -22,6 +25,8 @@ use crate::segment::chunks::BlockHead;
 pub(crate) enum Part {
     Head,
     Filter,
+    /// The filters of this block and the ones behind it, as one.
+    Joined,
     /// What `message` decodes, by its key.
     Decoded(u32),
     /// The whole block; only of version 1.
@@ -36,6 +41,7 @@ pub(crate) type Key = (SegmentId, u32, Part);
 pub(crate) enum Kept {
     Head(Arc<BlockHead>),
     Filter(Arc<Filter>),
+    Joined(Arc<JoinedFilters>),
     Decoded(Decoded),
     Rows(Arc<Rows>),
 }
@@ -46,6 +52,9 @@ const SHARDS: usize = 8;
 const SLOT_BYTES: u64 = 96;
 /// Uses that are remembered; each saves a part once when room is made.
 const USES_MAX: u8 = 3;
+
+/// Of so many new parts one is taken while there is no room.
+const TAKEN: u32 = 8;
 
 /// The queues of a shard, in the order of their part of it.
 const INDEX: usize = 0;
@@ -63,6 +72,8 @@ struct Shard {
     slots: HashMap<Key, Slot>,
     queues: [VecDeque<Key>; 3],
     bytes: [u64; 3],
+    /// Parts that came when there was no room.
+    late: u32,
 }
 
 #[derive(Debug)]
@@ -83,7 +94,8 @@ impl Cache {
             Part::Head => 0,
             Part::Filter => 1,
             Part::Rows => 2,
-            Part::Decoded(part) => u64::from(part) + 3,
+            Part::Joined => 3,
+            Part::Decoded(part) => u64::from(part) + 4,
         };
         let mixed = (key.0.0 ^ (u64::from(key.1) << 24) ^ (part << 48)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         &self.shards[(mixed >> 61) as usize % SHARDS]
@@ -100,16 +112,21 @@ impl Cache {
         Some(slot.kept.clone())
     }
 
+    /// Larger parts are not kept.
+    pub(crate) fn part_bytes_max(&self) -> u64 {
+        self.shard_bytes / 2
+    }
+
     /// Keeps a part of this size, if it is not a large piece of all there is.
     pub(crate) fn put(&self, key: Key, kept: Kept, bytes: u64) {
         let bytes = bytes + SLOT_BYTES;
-        if bytes > self.shard_bytes / 2 {
+        if bytes > self.part_bytes_max() {
             return;
         }
         let mut shard = self.shard(&key).write().unwrap_or_else(PoisonError::into_inner);
-        let queue = if matches!(key.2, Part::Head | Part::Filter) { INDEX } else { SHORT };
+        let queue = if matches!(key.2, Part::Head | Part::Filter | Part::Joined) { INDEX } else { SHORT };
         let slot = Slot { kept, bytes, queue, uses: AtomicU8::new(0) };
-        if shard.slots.contains_key(&key) {
+        if shard.slots.contains_key(&key) || !shard.takes(bytes, self.shard_bytes) {
             return;
         }
         shard.slots.insert(key, slot);
@@ -144,6 +161,15 @@ impl Cache {
 }
 
 impl Shard {
+    /// Whether a new part of this size is taken.
+    fn takes(&mut self, bytes: u64, bytes_max: u64) -> bool {
+        if self.bytes.iter().sum::<u64>() + bytes <= bytes_max {
+            return true;
+        }
+        self.late = self.late.wrapping_add(1);
+        self.late.is_multiple_of(TAKEN)
+    }
+
     fn make_room(&mut self, bytes_max: u64) {
         while self.bytes.iter().sum::<u64>() > bytes_max {
             let data = self.bytes[SHORT] + self.bytes[LONG];
@@ -210,6 +236,34 @@ mod tests {
         assert_eq!(cache.bytes(), 0, "one part may not push out all others");
     }
 
+    fn there(cache: &Cache) -> impl Fn(&mut dyn Iterator<Item = Key>) -> usize {
+        |keys| keys.filter(|key| cache.get(key).is_some()).count()
+    }
+
+    /// What reads parts in order, and keeps those it did not find; how many it found.
+    fn scan(cache: &Cache, parts: std::ops::Range<u32>) -> usize {
+        let mut found = 0;
+        for part in parts {
+            if cache.get(&data(part)).is_some() {
+                found += 1;
+            } else {
+                cache.put(data(part), kept(), 900);
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_scan_that_is_too_large_finds_what_there_is_room_for() {
+        let cache = Cache::new(1 << 20);
+        // About 1,050 parts fit.
+        let found: Vec<usize> = (0..6).map(|_| scan(&cache, 0..2000)).collect();
+        assert!(found[1..].iter().all(|&found| found > 700), "{found:?}");
+        // Another one that fits takes over.
+        let found: Vec<usize> = (0..20).map(|_| scan(&cache, 5000..5500)).collect();
+        assert!(found[19] > 450, "{found:?}");
+    }
+
     #[test]
     fn a_large_scan_pushes_out_neither_filters_nor_what_is_used_again() {
         let cache = Cache::new(1 << 20);
@@ -224,7 +278,7 @@ mod tests {
         for block in 1000..9000 {
             cache.put(data(block), kept(), 900);
         }
-        let there = |keys: &mut dyn Iterator<Item = Key>| keys.filter(|key| cache.get(key).is_some()).count();
+        let there = there(&cache);
         assert_eq!(there(&mut (0..300).map(filter)), 300);
         assert_eq!(there(&mut (0..200).map(data)), 200);
         assert!(there(&mut (1000..9000).map(data)) < 1000);

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use memchr::memmem;
 
 use crate::block::{Block, BlockMeta, ChunkRow, Clip, Rows, ordered_rows};
-use crate::column::{Column, Facts};
+use crate::column::{Column, Facts, Hits};
 use crate::error::ReadError;
 use crate::id::{GroupId, StreamId};
 use crate::memtable::Chunk;
@@ -314,6 +314,22 @@ impl ColumnBlock {
             Body::Stored { opened, chunks } => opened.column(&**chunks, column).map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// True only if no value of a column contains the text; false too in a block without templates.
+    ///
+    /// # Errors
+    /// The storage fails or the block is damaged.
+    ///
+    /// # Panics
+    /// If no template names the column.
+    pub fn column_lacks(&self, column: u32, text: &[u8]) -> Result<bool, ReadError> {
+        let Body::Stored { opened, chunks } = &self.body else { return Ok(false) };
+        let hits = match opened.column_head(column).find(text) {
+            Some(hits) => hits,
+            None => opened.column(&**chunks, column)?.find(text),
+        };
+        Ok(hits == Hits::None)
     }
 
     /// Some rows (ascending, whether the reader may see them or not) with their messages.

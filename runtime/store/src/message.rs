@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub(crate) use compose::Composer;
 pub use head::Template;
 pub(crate) use opened::Opened;
-pub(crate) use origin::Origins;
+pub(crate) use origin::{Origins, Times};
 pub(crate) use rowmap::RowMap;
 
 use crate::codec::Malformed;
@@ -67,7 +67,7 @@ pub(crate) trait Chunks: Send + Sync {
 /// A part of a block that was decoded and may be kept; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) enum Decoded {
-    Times(Arc<Vec<i64>>),
+    Times(Arc<Times>),
     Origins(Arc<Origins>),
     Map(Arc<RowMap>),
     Column(Arc<Column>),
@@ -76,7 +76,7 @@ pub(crate) enum Decoded {
 impl Decoded {
     pub(crate) fn memory_bytes(&self) -> u64 {
         let bytes = match self {
-            Self::Times(times) => times.capacity() * 8,
+            Self::Times(times) => times.memory_bytes(),
             Self::Origins(origins) => origins.memory_bytes(),
             Self::Map(map) => map.memory_bytes(),
             Self::Column(column) => column.memory_bytes(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::block::{Block, BlockHandle, EventRef, Rows};
 use crate::column_block::ColumnBlock;
-use crate::containing::Containing;
+use crate::containing::{Clue, Containing};
 use crate::error::ReadError;
 use crate::id::{EventId, GroupId, Position, StreamId};
 use crate::view::Selection;
@@ -52,10 +52,10 @@ pub struct Needle {
 }
 
 impl Needle {
-    /// Whether a block may hold such a message.
-    fn may_be_in(&self, handle: &BlockHandle) -> bool {
+    /// What a block must be able to hold for such a message.
+    pub(crate) fn clue(&self) -> Clue {
         let how = if self.or_escaped { Containing::Decoded } else { Containing::Raw };
-        handle.may_contain(&self.text, how)
+        Clue { text: self.text.clone(), how }
     }
 
     fn rows(&self, columns: &ColumnBlock) -> Result<Vec<u32>, ReadError> {
@@ -82,6 +82,50 @@ impl ScanRequest {
             snapshot: None,
             containing: Vec::new(),
         }
+    }
+}
+
+/// Looks at the columns of a block for the rows that are worth reading: ascending, `None` = all. A row that is left
+/// out is not read, so it must be one that nobody wants.
+pub type Choose = Arc<dyn Fn(&ColumnBlock) -> Result<Option<Vec<u32>>, ReadError> + Send + Sync>;
+
+/// Which rows of its blocks a scan gives.
+#[derive(Clone, Default)]
+struct Wanted {
+    containing: Vec<Needle>,
+    choose: Option<Choose>,
+}
+
+impl Wanted {
+    fn is_everything(&self) -> bool {
+        self.containing.is_empty() && self.choose.is_none()
+    }
+
+    /// `None` = all.
+    fn rows(&self, columns: &ColumnBlock) -> Result<Option<Vec<u32>>, ReadError> {
+        let mut rows = columns.visible()?;
+        let mut keep = |found: Vec<u32>| {
+            rows = Some(match rows.take() {
+                None => found,
+                Some(rows) => rows.into_iter().filter(|row| found.binary_search(row).is_ok()).collect(),
+            });
+        };
+        for needle in &self.containing {
+            keep(needle.rows(columns)?);
+        }
+        if let Some(choose) = &self.choose
+            && let Some(found) = choose(columns)?
+        {
+            keep(found);
+        }
+        Ok(rows)
+    }
+}
+
+impl std::fmt::Debug for Wanted {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { containing, choose } = self;
+        out.debug_struct("Wanted").field("containing", containing).field("chosen", &choose.is_some()).finish()
     }
 }
 
@@ -138,16 +182,9 @@ struct Open {
 }
 
 impl Open {
-    fn new(handle: &BlockHandle, containing: &[Needle]) -> Result<Self, ReadError> {
+    fn new(handle: &BlockHandle, wanted: &Wanted) -> Result<Self, ReadError> {
         let columns = handle.open()?;
-        let mut rows = columns.visible()?;
-        for needle in containing {
-            let found = needle.rows(&columns)?;
-            rows = Some(match rows {
-                None => found,
-                Some(rows) => rows.into_iter().filter(|row| found.binary_search(row).is_ok()).collect(),
-            });
-        }
+        let rows = wanted.rows(&columns)?;
         let keys = || Ok(columns.timestamps()?.iter().copied().zip(columns.seqs()?.iter().copied()));
         let keys: Vec<(i64, u64)> = match &rows {
             None => keys()?.collect(),
@@ -216,8 +253,8 @@ impl Cursor {
 pub struct Scan {
     direction: Direction,
     after: Option<Key>,
-    containing: Vec<Needle>,
-    /// Bytes of the messages of blocks that were searched for needles, and how many of them the caller knows of.
+    wanted: Wanted,
+    /// Bytes of the messages of blocks that were searched for what is wanted, and how many of them the caller knows of.
     searched_bytes: u64,
     told_bytes: u64,
     /// Not opened yet, in the order of their first key.
@@ -242,7 +279,7 @@ impl Scan {
         Self {
             direction,
             after,
-            containing: request.containing.clone(),
+            wanted: Wanted { containing: request.containing.clone(), choose: None },
             searched_bytes: 0,
             told_bytes: 0,
             waiting: waiting.into(),
@@ -254,6 +291,13 @@ impl Scan {
         }
     }
 
+    /// The same without the rows that are not chosen. To be said before it starts.
+    #[must_use]
+    pub fn choosing(mut self, choose: Choose) -> Self {
+        self.wanted.choose = Some(choose);
+        self
+    }
+
     fn key_at(&self, block: &Open, row: usize) -> Key {
         let (timestamp, seq) = block.keys[row];
         key(self.direction, timestamp, seq)
@@ -261,13 +305,13 @@ impl Scan {
 
     /// Opens a block and puts its first row into the merge.
     fn open_block(&mut self, handle: BlockHandle) -> Result<(), ReadError> {
-        if !self.containing.iter().all(|needle| needle.may_be_in(&handle)) {
+        if !handle.may_hold() {
             return Ok(());
         }
-        if !self.containing.is_empty() {
+        if !self.wanted.is_everything() {
             self.searched_bytes += handle.meta.raw_bytes;
         }
-        let block = Open::new(&handle, &self.containing)?;
+        let block = Open::new(&handle, &self.wanted)?;
         let (mut start, mut end) = (0, block.keys.len());
         if let Some(after) = self.after {
             match self.direction {
@@ -312,7 +356,7 @@ impl Scan {
         self.cursors[slot] = Some(cursor);
     }
 
-    /// Bytes of the messages of the blocks that were searched for [`ScanRequest::containing`] so far.
+    /// Bytes of the messages of the blocks that were searched for [`ScanRequest::containing`] or by [`Choose`] so far.
     #[must_use]
     pub fn searched_bytes(&self) -> u64 {
         self.searched_bytes
@@ -360,7 +404,7 @@ impl Scan {
         let Some(mut cursor) = self.cursors[slot].take() else { return Ok(None) };
         let mut block = match cursor.block.take() {
             Some(block) => block,
-            None => match Open::new(&cursor.handle, &self.containing) {
+            None => match Open::new(&cursor.handle, &self.wanted) {
                 Ok(block) => {
                     self.held_bytes += cursor.held_bytes();
                     block

@@ -154,6 +154,11 @@ impl Segment {
         self.backing.cache.put((self.record.id, index as u32, part), kept, bytes);
     }
 
+    /// No larger part of a block is kept.
+    pub(crate) fn cache_part_bytes(&self) -> u64 {
+        self.backing.cache.part_bytes_max()
+    }
+
     /// Names damage that was found in a block, and counts it.
     pub(crate) fn corrupt(&self, malformed: Malformed) -> ReadError {
         self.backing.damaged_reads.fetch_add(1, Ordering::Relaxed);

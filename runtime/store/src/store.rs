@@ -10,6 +10,7 @@ use crate::blobs::{Blobs, DiskBlobs};
 use crate::block::{BlockHandle, Clip, Event};
 use crate::cache::Cache;
 use crate::cipher::{Cipher, Ciphers, Purpose};
+use crate::containing::Clue;
 use crate::disk::Disk;
 use crate::engine::{Engine, OnAdvance, Parts};
 use crate::error::{AppendError, OpenError, ReadError, SealError};
@@ -29,7 +30,7 @@ use crate::seal;
 use crate::segment::Backing;
 use crate::stats::{GroupStats, StreamStats};
 use crate::sweep::Freed;
-use crate::view::{Selection, Stretch};
+use crate::view::{Selection, Stretch, Stretched};
 
 /// How a store is opened.
 #[derive(Clone, Default)]
@@ -197,7 +198,9 @@ impl Store {
                 crate::Direction::Backward => narrowed.to_ms = narrowed.to_ms.min(after.timestamp_ms),
             }
         }
-        let handles = self.blocks(&narrowed.selection, narrowed.from_ms, narrowed.to_ms, narrowed.snapshot);
+        let clues: Vec<Vec<Clue>> = narrowed.containing.iter().map(|needle| vec![needle.clue()]).collect();
+        let (from_ms, to_ms) = (narrowed.from_ms, narrowed.to_ms);
+        let handles = self.blocks_with(&narrowed.selection, from_ms, to_ms, narrowed.snapshot, clues);
         Scan::new(&narrowed, handles, self.engine.limits.scan_bytes)
     }
 
@@ -214,6 +217,38 @@ impl Store {
         let upto_seq = snapshot.map_or(u64::MAX, |position| position.seq);
         let clip = Clip { from_ms, to_ms, upto_seq, swept: Vec::new() };
         self.engine.view().handles(selection, &clip, self.engine.limits.block_bytes)
+    }
+
+    /// Like [`Store::blocks`], without those of which it is known that no message holds a text of every list. Of the
+    /// others [`BlockHandle::may_hold`] knows more, where that takes reading.
+    #[must_use]
+    pub fn blocks_with(
+        &self,
+        selection: &Selection,
+        from_ms: i64,
+        to_ms: i64,
+        snapshot: Option<Position>,
+        clues: Vec<Vec<Clue>>,
+    ) -> Vec<BlockHandle> {
+        if clues.is_empty() {
+            return self.blocks(selection, from_ms, to_ms, snapshot);
+        }
+        let clues = clues.into();
+        let upto_seq = snapshot.map_or(u64::MAX, |position| position.seq);
+        let clip = Clip { from_ms, to_ms, upto_seq, swept: Vec::new() };
+        let (mut found, mut sealed) = (Vec::new(), Vec::new());
+        let stretches =
+            self.engine.view().stretches(selection, &clip, self.engine.limits.block_bytes, &mut found);
+        for Stretched { segment, blocks, clip } in stretches {
+            segment.holding(blocks, &clues, |index, asked| {
+                if !clip.is_outside(&segment.entries[index].meta) {
+                    sealed.push(BlockHandle { asked, ..BlockHandle::sealed(&segment, index, clip.clone()) });
+                }
+            });
+        }
+        let view = self.engine.view();
+        found.extend(sealed.into_iter().filter(|handle| !view.hidden.is_dead(&handle.meta)));
+        found
     }
 
     /// Looks one event up; with the stream given, at most a few blocks are read.

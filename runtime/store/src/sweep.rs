@@ -241,8 +241,7 @@ impl View {
         for segment in self.segments.values() {
             for (index, entry) in segment.entries.iter().enumerate().filter(|(_, entry)| touched(&entry.meta))
             {
-                let source = Source::Sealed { segment: Arc::clone(segment), index };
-                hit.push(BlockHandle { meta: entry.meta, source, clip: clip(entry.meta.group) });
+                hit.push(BlockHandle::sealed(segment, index, clip(entry.meta.group)));
             }
         }
         for generation in self.generations() {

@@ -2,9 +2,10 @@
 //! of them is hidden (deleted groups and streams, swept times). Refuses to know threads and the disk.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::block::{BlockHandle, BlockMeta, Clip, Source};
+use crate::block::{BlockHandle, BlockMeta, Clip};
 use crate::id::{GroupId, SegmentId, StreamId};
 use crate::manifest::{SegmentRecord, Swept};
 use crate::memtable::{Chunk, Chunks, Generation};
@@ -77,6 +78,13 @@ pub(crate) enum Stretch {
     Sealed { blocks: Vec<BlockHandle>, end_seq: u64 },
 }
 
+/// Blocks of one group that stand next to each other in a segment, and what a reader may see of them.
+pub(crate) struct Stretched {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) blocks: Range<usize>,
+    pub(crate) clip: Clip,
+}
+
 impl View {
     pub(crate) fn generations(&self) -> impl Iterator<Item = &Generation> {
         self.sealing.iter().map(Arc::as_ref).chain(std::iter::once(&self.active))
@@ -106,6 +114,27 @@ impl View {
     /// The blocks that may hold matching events, in no order.
     pub(crate) fn handles(&self, selection: &Selection, clip: &Clip, block_bytes: u64) -> Vec<BlockHandle> {
         let mut found = Vec::new();
+        for Stretched { segment, blocks, clip } in self.stretches(selection, clip, block_bytes, &mut found) {
+            for index in blocks {
+                let meta = &segment.entries[index].meta;
+                if !clip.is_outside(meta) && !self.hidden.is_dead(meta) {
+                    found.push(BlockHandle::sealed(&segment, index, clip.clone()));
+                }
+            }
+        }
+        found
+    }
+
+    /// The parts of segments that may hold matching events; blocks of them may be outside of the clip or dead. Those
+    /// in memory are added to `found`.
+    pub(crate) fn stretches(
+        &self,
+        selection: &Selection,
+        clip: &Clip,
+        block_bytes: u64,
+        found: &mut Vec<BlockHandle>,
+    ) -> Vec<Stretched> {
+        let mut stretches = Vec::new();
         let mut groups = selection.groups.clone();
         groups.sort_unstable();
         groups.dedup();
@@ -117,11 +146,15 @@ impl View {
         for &group in groups.iter().filter(|group| !self.hidden.groups.contains(group)) {
             let clip = Clip { swept: self.hidden.marks(group).to_vec(), ..clip.clone() };
             let mut add = |stream: Option<StreamId>| {
-                for segment in self.segments.values() {
-                    self.add_sealed(&mut found, segment, (group, stream), &clip);
+                for segment in self.segments.values().filter(|segment| is_within(&segment.record, &clip)) {
+                    let blocks = segment.entries_of(group, stream);
+                    if !blocks.is_empty() {
+                        let (segment, clip) = (Arc::clone(segment), clip.clone());
+                        stretches.push(Stretched { segment, blocks, clip });
+                    }
                 }
                 for generation in self.generations() {
-                    self.add_memory(&mut found, generation, (group, stream), &clip, block_bytes);
+                    self.add_memory(found, generation, (group, stream), &clip, block_bytes);
                 }
             };
             match &streams {
@@ -129,29 +162,7 @@ impl View {
                 Some(streams) => streams.iter().for_each(|&stream| add(Some(stream))),
             }
         }
-        found
-    }
-
-    fn add_sealed(
-        &self,
-        found: &mut Vec<BlockHandle>,
-        segment: &Arc<Segment>,
-        (group, stream): (GroupId, Option<StreamId>),
-        clip: &Clip,
-    ) {
-        let record = &segment.record;
-        if record.max_ms < clip.from_ms || record.min_ms > clip.to_ms || record.first_seq >= clip.upto_seq {
-            return;
-        }
-        for index in segment.entries_of(group, stream) {
-            let meta = segment.entries[index].meta;
-            let outside =
-                meta.max_ms < clip.from_ms || meta.min_ms > clip.to_ms || meta.min_seq >= clip.upto_seq;
-            if !outside && !self.hidden.is_dead(&meta) {
-                let source = Source::Sealed { segment: Arc::clone(segment), index };
-                found.push(BlockHandle { meta, source, clip: clip.clone() });
-            }
-        }
+        stretches
     }
 
     fn add_memory(
@@ -211,9 +222,8 @@ impl View {
         let mut blocks = Vec::new();
         for (index, entry) in segment.entries.iter().enumerate() {
             if wanted(entry) && !self.hidden.is_dead(&entry.meta) {
-                let source = Source::Sealed { segment: Arc::clone(segment), index };
                 let clip = Clip::everything(self.hidden.marks(entry.meta.group).to_vec());
-                blocks.push(BlockHandle { meta: entry.meta, source, clip });
+                blocks.push(BlockHandle::sealed(segment, index, clip));
             }
         }
         Some(Stretch::Sealed { blocks, end_seq: segment.record.end_seq })
@@ -272,6 +282,11 @@ impl View {
         }
         self.stats = stats;
     }
+}
+
+/// Whether events of a segment may be in the range.
+fn is_within(record: &SegmentRecord, clip: &Clip) -> bool {
+    record.max_ms >= clip.from_ms && record.min_ms <= clip.to_ms && record.first_seq < clip.upto_seq
 }
 
 fn memory_stretch(generation: &Generation, seq: u64, to_seq: u64, bytes: u64) -> Stretch {

@@ -103,6 +103,14 @@ impl<'n> Condition<'n> {
             return verdicts.all(|verdict| verdict == first).then_some(first);
         }
         let facts = templates.facts(column);
+        if let Condition::Compare(Comparison::Equal, value @ Value::Text(text)) = self
+            // Numbers are equal however they are written, and texts however they are escaped.
+            && value.cell().number().is_none()
+            && !facts.may_hold(b'\\')
+            && templates.lacks(column, text)
+        {
+            return Some(false);
+        }
         let (Some(min), Some(max), Condition::Compare(op, value)) = (facts.min, facts.max, self) else {
             return None;
         };

@@ -76,6 +76,12 @@ impl Selector {
         })
     }
 
+    /// The last name, if all steps are names.
+    pub(crate) fn only_names(&self) -> Option<&str> {
+        let all = self.steps.iter().all(|step| matches!(step, Step::Member(_)));
+        self.last_name().filter(|_| all)
+    }
+
     /// Is the value the selector lands on the value of a named member?
     pub(crate) fn ends_with_name(&self) -> bool {
         matches!(self.steps.last(), Some(Step::Member(_)))

@@ -2,6 +2,7 @@
 //! pattern language and storage.
 
 mod asking;
+mod columns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -147,6 +148,9 @@ fn search(store: &Store, scan: &ScanRequest, pattern: &Pattern, bounds: Bounds) 
     let mut events = Vec::new();
     let (mut bytes, mut scanned, mut last) = (0, 0, None);
     let mut scan = store.scan(scan);
+    if let Some(choose) = columns::choice(pattern) {
+        scan = scan.choosing(choose);
+    }
     loop {
         if scan.searched_bytes() > SCANNED_BYTES_MAX {
             return Ok(Found { events, more: scan.reached() });

@@ -14,6 +14,7 @@ mod digits;
 mod facts;
 mod hex;
 mod int;
+mod narrow;
 mod pattern;
 mod planes;
 mod rans;

@@ -1,8 +1,11 @@
 //! Owns the kind Pattern: values that differ in their digits, while their other bytes come from a short list.
 //! Refuses to know other kinds.
 
+use std::borrow::Cow;
+
 use super::apart::{Apart, MAX_NUMBERS, NUMBER, Print, Slot as Taken};
 use super::choose::Input;
+use super::narrow::Narrow;
 use super::planes::{put_numbers, put_plane, put_strings, read_numbers, read_plane, read_strings};
 use super::strings::{Strings, rows_containing};
 use super::{
@@ -164,7 +167,8 @@ impl Head for PatternHead {
 
     fn find(&self, needle: &[u8]) -> Option<Hits> {
         let skeletons = self.skeletons.as_ref()?;
-        let places = skeletons.iter().map(|skeleton| place(skeleton, needle));
+        let needle = Looked::new(needle);
+        let places = skeletons.iter().map(|skeleton| needle.place(skeleton));
         let (mut never, mut always) = (true, true);
         for place in places {
             never &= place == Place::Nowhere;
@@ -183,17 +187,8 @@ impl Head for PatternHead {
             }
         };
         let codes = read_plane(&mut reader, times.len())?;
-        let mut ranks = Vec::with_capacity(codes.len());
-        let mut rows = vec![0_u32; self.count];
-        for &code in &codes {
-            let rows = rows.get_mut(usize::from(code)).ok_or(Malformed("skeleton out of range"))?;
-            ranks.push(*rows);
-            *rows += 1;
-        }
         let single = self.count == 1;
-        if single {
-            ranks = Vec::new();
-        }
+        let (rows, ranks) = self.ranks(&codes)?;
         let mut skeletons = Vec::with_capacity(self.count);
         for (text, rows) in texts.iter().zip(rows) {
             skeletons.push(Skeleton::read(&mut reader, text, rows as usize, single)?);
@@ -209,6 +204,27 @@ impl Head for PatternHead {
     }
 }
 
+impl PatternHead {
+    /// How many rows each skeleton has, and for each row how many of them come before it; nothing where all have one.
+    fn ranks(&self, codes: &[u8]) -> Result<(Vec<i64>, Option<Narrow>), Malformed> {
+        let mut rows = vec![0; self.count];
+        if codes.iter().any(|&code| usize::from(code) >= self.count) {
+            return Err(Malformed("skeleton out of range"));
+        }
+        if let [rows] = &mut rows[..] {
+            *rows = codes.len() as i64;
+            return Ok((vec![*rows], None));
+        }
+        let mut ranks = Vec::with_capacity(codes.len());
+        for &code in codes {
+            let rows = &mut rows[usize::from(code)];
+            ranks.push(*rows);
+            *rows += 1;
+        }
+        Ok((rows, Narrow::of(&ranks)))
+    }
+}
+
 /// What a skeleton says about a needle in its values.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -218,7 +234,11 @@ enum Place {
 }
 
 /// A text with each run of digits replaced by one.
-fn shape(text: &[u8]) -> Vec<u8> {
+fn shape(text: &[u8]) -> Cow<'_, [u8]> {
+    let run = |pair: &[u8]| pair.iter().all(u8::is_ascii_digit);
+    if text.iter().all(|&byte| byte == NUMBER || !byte.is_ascii_digit()) && !text.windows(2).any(run) {
+        return Cow::Borrowed(text);
+    }
     let mut shape: Vec<u8> = Vec::with_capacity(text.len());
     for &byte in text {
         let byte = if byte.is_ascii_digit() { NUMBER } else { byte };
@@ -226,15 +246,26 @@ fn shape(text: &[u8]) -> Vec<u8> {
             shape.push(byte);
         }
     }
-    shape
+    Cow::Owned(shape)
 }
 
-fn place(skeleton: &[u8], needle: &[u8]) -> Place {
-    let found = memchr::memmem::find(&shape(skeleton), &shape(needle)).is_some();
-    match found {
-        false => Place::Nowhere,
-        true if needle.iter().any(u8::is_ascii_digit) => Place::Maybe,
-        true => Place::Always,
+/// A needle that is looked for in skeletons.
+struct Looked<'n> {
+    shape: Cow<'n, [u8]>,
+    has_digits: bool,
+}
+
+impl<'n> Looked<'n> {
+    fn new(needle: &'n [u8]) -> Self {
+        Self { shape: shape(needle), has_digits: needle.iter().any(u8::is_ascii_digit) }
+    }
+
+    fn place(&self, skeleton: &[u8]) -> Place {
+        match memchr::memmem::find(&shape(skeleton), &self.shape).is_some() {
+            false => Place::Nowhere,
+            true if self.has_digits => Place::Maybe,
+            true => Place::Always,
+        }
     }
 }
 
@@ -254,10 +285,11 @@ struct Slot {
     widths: Vec<u8>,
 }
 
-/// Numbers none of which is negative, in as little memory as they need.
+/// None of them is negative.
 #[derive(Debug)]
 enum Numbers {
-    Narrow(Vec<u32>),
+    Few(Narrow),
+    /// Lent as they are.
     Wide(Vec<i64>),
 }
 
@@ -269,19 +301,12 @@ impl Slot {
             return Err(Malformed("unknown style of numbers"));
         }
         let numbers = read_numbers(reader, rows)?;
-        if numbers.iter().any(|&number| number < 0) {
-            return Err(Malformed("negative number in a pattern"));
-        }
         let widths = if style == OWN_WIDTHS { read_numbers(reader, rows)? } else { Vec::new() };
         if widths.iter().any(|&width| !(1..=i64::from(MAX_WIDTH)).contains(&width)) {
             return Err(Malformed("number too wide"));
         }
-        let narrow = !wide && numbers.iter().all(|&number| number <= i64::from(u32::MAX));
-        let numbers = if narrow {
-            Numbers::Narrow(numbers.iter().map(|&number| number as u32).collect())
-        } else {
-            Numbers::Wide(numbers)
-        };
+        let narrow = Narrow::of(&numbers).ok_or(Malformed("negative number in a pattern"))?;
+        let numbers = if wide { Numbers::Wide(numbers) } else { Numbers::Few(narrow) };
         Ok(Self { style, numbers, widths: widths.iter().map(|&width| width as u8).collect() })
     }
 
@@ -290,7 +315,7 @@ impl Slot {
     fn write(&self, rank: usize, place: &mut [u8]) -> usize {
         let width = if self.style == OWN_WIDTHS { self.widths[rank] } else { self.style };
         let number = match &self.numbers {
-            Numbers::Narrow(numbers) => u64::from(numbers[rank]),
+            Numbers::Few(numbers) => numbers.get(rank),
             Numbers::Wide(numbers) => numbers[rank].cast_unsigned(),
         };
         digits::write(number, usize::from(width), place)
@@ -345,8 +370,8 @@ fn copy(text: &[u8], start: usize, end: usize, place: &mut [u8]) -> usize {
 #[derive(Debug)]
 struct Patterns {
     codes: Vec<u8>,
-    /// For each row, how many rows before it have the same skeleton; empty if there is only one.
-    ranks: Vec<u32>,
+    /// For each row, how many rows before it have the same skeleton; nothing if there is only one.
+    ranks: Option<Narrow>,
     skeletons: Vec<Skeleton>,
 }
 
@@ -356,9 +381,21 @@ impl Patterns {
         self.skeletons.iter().map(Skeleton::room).max().unwrap_or(0)
     }
 
+    /// The rows whose skeleton is wanted, without a branch for each.
+    fn rows_where(&self, wanted: impl Fn(usize) -> bool) -> Vec<u32> {
+        let flags: [bool; 256] = std::array::from_fn(|code| code < self.skeletons.len() && wanted(code));
+        let (mut rows, mut count) = (vec![0; self.codes.len()], 0);
+        for (row, &code) in self.codes.iter().enumerate() {
+            rows[count] = row as u32;
+            count += usize::from(flags[usize::from(code)]);
+        }
+        rows.truncate(count);
+        rows
+    }
+
     #[inline]
     fn write(&self, row: usize, line: &mut [u8]) -> usize {
-        let rank = self.ranks.get(row).map_or(row, |&rank| rank as usize);
+        let rank = self.ranks.as_ref().map_or(row, |ranks| ranks.get(row) as usize);
         self.skeletons[usize::from(self.codes[row])].write(rank, line)
     }
 }
@@ -388,7 +425,7 @@ impl Values for Patterns {
     fn memory_bytes(&self) -> usize {
         let slot = |slot: &Slot| {
             let numbers = match &slot.numbers {
-                Numbers::Narrow(numbers) => numbers.len() * 4,
+                Numbers::Few(numbers) => numbers.memory_bytes(),
                 Numbers::Wide(numbers) => numbers.len() * 8,
             };
             size_of::<Slot>() + numbers + slot.widths.len()
@@ -398,23 +435,19 @@ impl Values for Patterns {
             size_of::<Skeleton>() + places + skeleton.slots.iter().map(slot).sum::<usize>()
         };
         let skeletons = self.skeletons.iter().map(skeleton).sum::<usize>();
-        size_of::<Self>() + self.codes.len() + self.ranks.len() * 4 + skeletons
+        size_of::<Self>() + self.codes.len() + self.ranks.as_ref().map_or(0, Narrow::memory_bytes) + skeletons
     }
 
     /// Only the rows of skeletons that leave a question are made.
     fn find(&self, needle: &[u8], rows: usize) -> Hits {
-        let places: Vec<Place> =
-            self.skeletons.iter().map(|skeleton| place(&skeleton.text, needle)).collect();
-        if places.iter().all(|&place| place == Place::Nowhere) {
-            return Hits::None;
-        }
-        let (mut found, mut made) = (Vec::new(), Vec::new());
-        for (row, &code) in self.codes.iter().enumerate() {
-            match places[usize::from(code)] {
-                Place::Nowhere => {}
-                Place::Always => found.push(row as u32),
-                Place::Maybe => made.push(row as u32),
-            }
+        let looked = Looked::new(needle);
+        let places: Vec<Place> = self.skeletons.iter().map(|skeleton| looked.place(&skeleton.text)).collect();
+        let rows_of = |place: Place| {
+            if places.contains(&place) { self.rows_where(|code| places[code] == place) } else { Vec::new() }
+        };
+        let (mut found, made) = (rows_of(Place::Always), rows_of(Place::Maybe));
+        if made.is_empty() {
+            return Hits::of(found, rows);
         }
         let (mut text, mut ends) = (Vec::new(), Vec::with_capacity(made.len()));
         self.push_rows(Rows::These(&made), &mut text, &mut ends);

@@ -79,12 +79,31 @@ fn masks(hash: u64) -> [u32; 8] {
 
 /// True when the filter may have been made with the word.
 pub(crate) fn may_contain(blocks: &[u8], word: &[u8]) -> bool {
-    let hash = words::hash(word).max(1);
-    let count = blocks.len() / BLOCK_BYTES;
-    if count == 0 {
-        return false;
+    Probe::of(word).may_be_in(blocks)
+}
+
+/// A word that is looked up in many filters.
+pub(super) struct Probe {
+    hash: u64,
+    masks: [u32; 8],
+}
+
+impl Probe {
+    pub(super) fn of(word: &[u8]) -> Self {
+        let hash = words::hash(word).max(1);
+        Self { hash, masks: masks(hash) }
     }
-    let start = block_of(hash, count) * BLOCK_BYTES;
-    let block = &blocks[start..start + BLOCK_BYTES];
-    masks(hash).iter().zip(block.as_chunks::<4>().0).all(|(mask, word)| u32::from_le_bytes(*word) & mask != 0)
+
+    #[inline]
+    pub(super) fn may_be_in(&self, blocks: &[u8]) -> bool {
+        let count = blocks.len() / BLOCK_BYTES;
+        if count == 0 {
+            return false;
+        }
+        let start = block_of(self.hash, count) * BLOCK_BYTES;
+        let block = &blocks[start..start + BLOCK_BYTES];
+        // All of it without a branch, so that the processor fetches the next filter meanwhile.
+        let missing = |(mask, word): (&u32, &[u8; 4])| mask & !u32::from_le_bytes(*word);
+        self.masks.iter().zip(block.as_chunks::<4>().0).map(missing).fold(0, |all, one| all | one) == 0
+    }
 }

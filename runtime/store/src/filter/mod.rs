@@ -12,6 +12,7 @@
 //! a longer word, and a piece that holds a letter besides hexadecimal digits is looked up as a piece of an entry.
 
 mod bloom;
+pub(crate) mod joined;
 mod vocabulary;
 mod words;
 

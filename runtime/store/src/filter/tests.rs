@@ -87,6 +87,20 @@ fn check_texts(filter: &Filter) {
 }
 
 #[test]
+fn a_joined_filter_has_room_for_all_bits_of_a_set() {
+    let texts: Vec<String> =
+        (0..joined::BLOCKS_MAX).map(|block| format!("word {}", letters(block as u32))).collect();
+    let filters: Vec<_> = texts.iter().map(|text| Some(filter(&[text]))).collect();
+    let joined = joined::Joined::of(&filters);
+    assert_eq!(joined.may_contain(b"word", true, joined::Set::MAX), joined::Set::MAX);
+    for block in [0, 1, 63, 64, joined::BLOCKS_MAX - 1] {
+        let found = joined.may_contain(texts[block].as_bytes(), true, joined::Set::MAX);
+        assert_eq!(joined::each(found).collect::<Vec<_>>(), [block]);
+    }
+    assert_eq!([0, 1, 127, 128].map(joined::first).map(joined::Set::count_ones), [0, 1, 127, 128]);
+}
+
+#[test]
 fn an_empty_block_contains_no_word() {
     let filter = filter::<&str>(&[]);
     assert!(!filter.may_contain(b"word", false));
@@ -180,6 +194,46 @@ proptest! {
             let needle = &message[from.min(to)..from.max(to)];
             prop_assert!(filter.may_contain(needle, false), "{:?}", String::from_utf8_lossy(needle));
             prop_assert!(filter.may_contain(message, true));
+        }
+    }
+
+    /// Joined filters answer for each block what its own filter answers, and so deny nothing that occurs either.
+    #[test]
+    fn joined_filters_answer_as_each_does(
+        blocks in prop::collection::vec(prop::option::weighted(0.9, prop::collection::vec(message(), 0..5)), 1..20),
+        others in prop::collection::vec(message(), 1..5),
+        among in any::<u128>(),
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<prop::sample::Index>()), 12),
+    ) {
+        let full = "too_many_words_are_given_up".repeat(300);
+        let given_up = |block: usize| block % 7 == 3;
+        let filters: Vec<Option<Filter>> = blocks.iter().enumerate().map(|(block, messages)| {
+            let mut messages = messages.clone()?;
+            if given_up(block) {
+                let words = (0..full.len()).step_by(20).map(|at| format!("{at}{}", &full[..at % 40]));
+                let letters = (1..200).map(|length| full[..length].to_owned());
+                messages.extend(words.chain(letters).map(String::into_bytes));
+            }
+            Some(filter(&messages))
+        }).collect();
+        for (block, it) in filters.iter().enumerate() {
+            prop_assert_eq!(it.as_ref().is_some_and(|it| it.plain.is_none()), it.is_some() && given_up(block));
+        }
+        let joined = joined::Joined::of(&filters);
+        let texts: Vec<&Vec<u8>> = blocks.iter().flatten().flatten().chain(&others).collect();
+        for (which, from, to) in cuts {
+            let text = texts[which.index(texts.len())];
+            let (from, to) = (from.index(text.len() + 1), to.index(text.len() + 1));
+            let needle = &text[from.min(to)..from.max(to)];
+            for whole in [false, true] {
+                let found = joined.may_contain(needle, whole, among);
+                prop_assert_eq!(found & !joined::first(filters.len()), 0);
+                for (block, own) in filters.iter().enumerate() {
+                    let own = own.as_ref().is_none_or(|own| own.may_contain(needle, whole));
+                    let asked = among >> block & 1 == 1;
+                    prop_assert_eq!(found >> block & 1 == 1, own && asked, "{} {}", block, String::from_utf8_lossy(needle));
+                }
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use super::words;
 pub(crate) const MAX_BYTES: usize = 16 << 10;
 
 /// What separates the words, also before the first and behind the last one.
-const SEPARATOR: u8 = b'\n';
+pub(super) const SEPARATOR: u8 = b'\n';
 
 /// The words seen so far.
 #[derive(Debug)]
@@ -106,6 +106,11 @@ impl Vocabulary {
 
     pub(crate) fn bytes(&self) -> usize {
         self.text.len()
+    }
+
+    pub(super) fn words(&self) -> impl Iterator<Item = &[u8]> {
+        // Between the outer separators; a word is never empty.
+        self.text.split(|&byte| byte == SEPARATOR).filter(|word| !word.is_empty())
     }
 
     /// True when some word contains the piece, starts with it (`first`), ends with it (`last`), or is it (both).

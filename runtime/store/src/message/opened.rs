@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::head::{self, Head, Template};
-use super::origin::{self, Origins};
+use super::origin::{self, Origins, Times};
 use super::rowmap::RowMap;
 use super::{COLUMNS, Chunks, Decoded, ORIGINS, TEMPLATES, TIMES, rebuild, search};
 use crate::block::{BlockMeta, Rows};
@@ -63,12 +63,12 @@ impl Opened {
 
     pub(crate) fn times(&self, chunks: &dyn Chunks) -> Result<Arc<Vec<i64>>, ReadError> {
         if let Some(Decoded::Times(times)) = chunks.decoded(TIMES) {
-            return Ok(times);
+            return Ok(times.list());
         }
         let bytes = chunks.chunk(TIMES)?;
         let times = origin::decode_times(self.len(), &bytes).map_err(|error| chunks.corrupt(error))?;
         let times = Arc::new(times);
-        chunks.keep(TIMES, &Decoded::Times(Arc::clone(&times)));
+        chunks.keep(TIMES, &Decoded::Times(Arc::new(Times::of(&times))));
         Ok(times)
     }
 

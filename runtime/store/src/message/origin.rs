@@ -1,6 +1,8 @@
 //! Owns the bytes of the chunks that every block has: timestamps (0) and origins (1: ingestion times,
 //! positions, hops). Refuses to know messages.
 
+use std::sync::Arc;
+
 use crate::block::Rows;
 use crate::codec::{Malformed, Reader, put_delta, put_varint};
 
@@ -30,6 +32,42 @@ impl Origins {
 
     pub(super) fn memory_bytes(&self) -> usize {
         self.ingestion.capacity() * 8 + self.seqs.capacity() * 8 + self.hops.capacity()
+    }
+}
+
+/// Timestamps as they are kept: half as large as they are used, if they allow it.
+#[derive(Debug)]
+pub(crate) enum Times {
+    /// Milliseconds behind the first.
+    Near(i64, Vec<u32>),
+    Far(Arc<Vec<i64>>),
+}
+
+impl Times {
+    /// The times never fall.
+    pub(super) fn of(times: &Arc<Vec<i64>>) -> Self {
+        let first = times.first().copied().unwrap_or_default();
+        let span = times.last().map_or(Some(0), |last| last.checked_sub(first));
+        if span.is_some_and(|span| u32::try_from(span).is_ok()) {
+            return Self::Near(first, times.iter().map(|time| (time - first) as u32).collect());
+        }
+        Self::Far(Arc::clone(times))
+    }
+
+    pub(super) fn list(&self) -> Arc<Vec<i64>> {
+        match self {
+            Self::Near(first, behind) => {
+                Arc::new(behind.iter().map(|&behind| first + i64::from(behind)).collect())
+            }
+            Self::Far(times) => Arc::clone(times),
+        }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Near(_, behind) => behind.len() * 4,
+            Self::Far(times) => times.len() * 8,
+        }
     }
 }
 
@@ -138,4 +176,26 @@ pub(super) fn decode_origins(rows: usize, bytes: &[u8]) -> Result<Origins, Malfo
         Ok(())
     })?;
     if reader.left() == 0 { Ok(origins) } else { Err(Malformed("block origins")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_kept_small_and_come_back_as_they_were() {
+        let day = 86_400_000;
+        for (times, bytes) in [
+            (vec![], 0),
+            (vec![i64::MIN], 4),
+            (vec![-5, -5, 7], 12),
+            (vec![day, day + i64::from(u32::MAX)], 8),
+            (vec![day, day + i64::from(u32::MAX) + 1], 16),
+            (vec![i64::MIN, 0, i64::MAX], 24),
+        ] {
+            let times = Arc::new(times);
+            let kept = Times::of(&times);
+            assert_eq!((kept.list(), kept.memory_bytes()), (times, bytes));
+        }
+    }
 }

@@ -28,8 +28,7 @@ pub(super) fn rows_containing(
         return Ok((0..rows as u32).collect());
     }
     let columns = vec![None; opened.columns()];
-    let mut search =
-        Search { opened, chunks, needle, map: None, found: vec![false; rows], any: false, columns };
+    let mut search = Search { opened, chunks, needle, map: None, found: Found::default(), columns };
     search.in_static_parts()?;
     search.in_values()?;
     if needle.iter().any(|&byte| !is_word(byte)) {
@@ -37,10 +36,7 @@ pub(super) fn rows_containing(
             search.across(number, template)?;
         }
     }
-    if !search.any {
-        return Ok(Vec::new());
-    }
-    Ok(search.found.iter().enumerate().filter(|(_, found)| **found).map(|(row, _)| row as u32).collect())
+    Ok(search.found.list())
 }
 
 /// A needle that fits in more ways (`----------`) is searched in the messages themselves.
@@ -51,13 +47,42 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
+/// The rows found so far. Most often one column has them all, and its list is what was found.
+#[derive(Default)]
+struct Found {
+    /// Ascending.
+    rows: Vec<u32>,
+    /// One for each row of the block once several lists came; empty before.
+    flags: Vec<bool>,
+}
+
+impl Found {
+    /// Adds an ascending list to the rows of a block of `len`.
+    fn add(&mut self, rows: Vec<u32>, len: usize) {
+        if self.rows.is_empty() && self.flags.is_empty() {
+            self.rows = rows;
+        } else if !rows.is_empty() {
+            self.flags.resize(len, false);
+            let before = std::mem::take(&mut self.rows);
+            before.into_iter().chain(rows).for_each(|row| self.flags[row as usize] = true);
+        }
+    }
+
+    fn has(&self, row: u32) -> bool {
+        self.flags.get(row as usize).copied().unwrap_or_else(|| self.rows.binary_search(&row).is_ok())
+    }
+
+    fn list(self) -> Vec<u32> {
+        if self.flags.is_empty() { self.rows } else { rows_where(self.flags.len(), |row| self.flags[row]) }
+    }
+}
+
 struct Search<'a> {
     opened: &'a Opened,
     chunks: &'a dyn Chunks,
     needle: &'a [u8],
     map: Option<Arc<RowMap>>,
-    found: Vec<bool>,
-    any: bool,
+    found: Found,
     columns: Vec<Option<Arc<Column>>>,
 }
 
@@ -90,22 +115,13 @@ impl<'a> Search<'a> {
         Ok(decoded)
     }
 
-    fn mark(&mut self, row: usize) {
-        self.found[row] = true;
-        self.any = true;
-    }
-
     fn in_static_parts(&mut self) -> Result<(), ReadError> {
         let finder = memmem::Finder::new(self.needle);
         let has = |template: &Template| template.parts.iter().any(|part| finder.find(part).is_some());
         let templates: Vec<bool> = self.opened.templates().iter().map(has).collect();
         if templates.iter().any(|&hit| hit) {
             let map = self.map()?;
-            for row in 0..self.found.len() {
-                if templates[map.template(row)] {
-                    self.mark(row);
-                }
-            }
+            self.found.add(rows_where(map.rows(), |row| templates[map.template(row)]), map.rows());
         }
         Ok(())
     }
@@ -125,15 +141,14 @@ impl<'a> Search<'a> {
                 continue;
             }
             let map = self.map()?;
-            match (hits, map.column_rows(column)) {
-                (Hits::None, _) => {}
-                (Hits::All, None) => (0..self.found.len()).for_each(|row| self.mark(row)),
-                (Hits::All, Some(rows)) => rows.iter().for_each(|&row| self.mark(row as usize)),
-                (Hits::Rows(hits), None) => hits.iter().for_each(|&row| self.mark(row as usize)),
-                (Hits::Rows(hits), Some(rows)) => {
-                    hits.iter().for_each(|&hit| self.mark(rows[hit as usize] as usize));
-                }
-            }
+            let rows = match (hits, map.column_rows(column)) {
+                (Hits::None, _) => Vec::new(),
+                (Hits::All, None) => (0..map.rows() as u32).collect(),
+                (Hits::All, Some(rows)) => rows.to_vec(),
+                (Hits::Rows(hits), None) => hits,
+                (Hits::Rows(hits), Some(rows)) => hits.into_iter().map(|hit| rows[hit as usize]).collect(),
+            };
+            self.found.add(rows, map.rows());
         }
         Ok(())
     }
@@ -145,7 +160,7 @@ impl<'a> Search<'a> {
         }
         for lay in lays {
             let Some(mut rows) = self.candidates(number, template, &lay)? else { continue };
-            rows.retain(|&row| !self.found[row as usize]);
+            rows.retain(|&row| !self.found.has(row));
             if rows.is_empty() {
                 continue;
             }
@@ -163,7 +178,7 @@ impl<'a> Search<'a> {
             if !lay.left.is_empty() {
                 rows = self.with_left(template, &lay, rows, &map)?;
             }
-            rows.iter().for_each(|&row| self.mark(row as usize));
+            self.found.add(rows, map.rows());
         }
         Ok(())
     }
@@ -171,13 +186,12 @@ impl<'a> Search<'a> {
     /// Puts the messages of the template together and searches them.
     fn in_messages(&mut self, number: usize) -> Result<(), ReadError> {
         let map = self.map()?;
-        let mine = |row: &u32| map.template(*row as usize) == number && !self.found[*row as usize];
+        let mine = |row: &u32| map.template(*row as usize) == number && !self.found.has(*row);
         let rows: Vec<u32> = (0..map.rows() as u32).filter(mine).collect();
         let (mut text, mut ends) = (Vec::new(), Vec::new());
         self.opened.push_messages(self.chunks, Some(&rows), &mut text, &mut ends)?;
-        for hit in column::rows_containing(&text, &ends, self.needle) {
-            self.mark(rows[hit as usize] as usize);
-        }
+        let hits = column::rows_containing(&text, &ends, self.needle);
+        self.found.add(hits.into_iter().map(|hit| rows[hit as usize]).collect(), map.rows());
         Ok(())
     }
 
@@ -260,12 +274,30 @@ impl<'a> Search<'a> {
     }
 }
 
+/// The numbers below `rows` for which the test holds. Without a branch for each.
+fn rows_where(rows: usize, holds: impl Fn(usize) -> bool) -> Vec<u32> {
+    let (mut found, mut count) = (vec![0; rows], 0);
+    for row in 0..rows {
+        found[count] = row as u32;
+        count += usize::from(holds(row));
+    }
+    found.truncate(count);
+    found
+}
+
 /// Every way in which the needle covers bytes of a static part and, of the parts it covers, this one last,
 /// with something hanging over.
 fn lays<'a>(template: &Template, needle: &'a [u8]) -> Vec<Lay<'a>> {
     let mut lays = Vec::new();
     let variables = template.columns.len();
+    let mut known = [false; 256];
+    needle.iter().for_each(|&byte| known[usize::from(byte)] = true);
     for (number, part) in template.parts.iter().enumerate() {
+        // Whatever is covered, its first or its last byte is.
+        let [Some(&first), Some(&last)] = [part.first(), part.last()] else { continue };
+        if !known[usize::from(first)] && !known[usize::from(last)] {
+            continue;
+        }
         // `ahead`: how many bytes of the needle come before the part.
         let most = if number == 0 { 0 } else { needle.len() - 1 };
         for ahead in (1..=most).rev() {

@@ -11,7 +11,7 @@ use crate::filter::Filter;
 use crate::message::{COLUMNS, Chunks, Decoded, Opened};
 use crate::segment::Segment;
 use crate::segment::extent::Extent;
-use crate::segment::layout::SealedPlace;
+use crate::segment::layout::{Place, SealedPlace};
 
 /// The numbers of the extents of a block.
 pub(crate) const HEAD: u32 = 0;
@@ -166,10 +166,20 @@ impl Segment {
         if let Some(Kept::Filter(filter)) = self.cached(index, Part::Filter) {
             return Ok(Some(filter));
         }
-        let raw = self.read_extent(index, FILTER, 0, place.filter)?;
-        let filter = Arc::new(Filter::read(&raw).map_err(|malformed| self.corrupt(malformed))?);
+        let Some(filter) = self.read_filter(index)? else { return Ok(None) };
+        let filter = Arc::new(filter);
         let size = filter.memory_bytes() as u64 + 64;
         self.keep(index, Part::Filter, Kept::Filter(Arc::clone(&filter)), size);
         Ok(Some(filter))
+    }
+
+    /// The same from the disk, and not kept.
+    pub(crate) fn read_filter(&self, index: usize) -> Result<Option<Filter>, ReadError> {
+        let Place::Sealed(place) = &self.entries[index].place else { return Ok(None) };
+        if place.filter.raw == 0 {
+            return Ok(None);
+        }
+        let raw = self.read_extent(index, FILTER, 0, place.filter)?;
+        Filter::read(&raw).map(Some).map_err(|malformed| self.corrupt(malformed))
     }
 }

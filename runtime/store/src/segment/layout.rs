@@ -108,6 +108,14 @@ pub(crate) struct SealedPlace {
 }
 
 impl Entry {
+    /// The filter, as it is read.
+    pub(crate) fn filter_bytes(&self) -> u64 {
+        match &self.place {
+            Place::Plain(_) => 0,
+            Place::Sealed(place) => u64::from(place.filter.raw),
+        }
+    }
+
     pub(crate) fn stored_bytes(&self) -> u64 {
         match &self.place {
             Place::Plain(place) => place.stored_bytes(),

@@ -1,5 +1,6 @@
 //! Owns the tests of the store as a whole, on a disk in memory that can fail.
 
+mod clues;
 mod crash;
 mod damage;
 mod lending;

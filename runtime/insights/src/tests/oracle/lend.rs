@@ -38,6 +38,8 @@ struct Held {
     facts: Facts,
     /// The distinct values, if told.
     known: Option<Vec<String>>,
+    /// The distinct values.
+    all: Vec<String>,
 }
 
 enum Shape {
@@ -255,7 +257,7 @@ impl Held {
         distinct.sort();
         distinct.dedup();
         let known = (random.below(2) == 0 && distinct.len() < 20).then(|| distinct.clone());
-        Held { rows, shape: Shape::new(&values, distinct, random), facts, known }
+        Held { rows, all: distinct.clone(), shape: Shape::new(&values, distinct, random), facts, known }
     }
 }
 
@@ -391,6 +393,10 @@ impl Templates for Made {
 
     fn values(&self, column: u32) -> Option<Vec<&str>> {
         Some(self.columns[column as usize].known.as_ref()?.iter().map(String::as_str).collect())
+    }
+
+    fn lacks(&self, column: u32, text: &str) -> bool {
+        self.texts && !self.columns[column as usize].all.iter().any(|value| value.contains(text))
     }
 
     fn variable(&self, column: u32) -> Variable<'_> {
