@@ -25,6 +25,12 @@ pub struct Limits {
     pub transfer_bytes: usize,
     /// Host objects (streams, timers) one instance may hold.
     pub handles: usize,
+    /// HTTP requests one call may send.
+    pub http_requests: usize,
+    /// Bytes of the body of such a request.
+    pub http_request_bytes: usize,
+    /// Bytes of the body of its answer.
+    pub http_answer_bytes: usize,
     /// Calls that run at once; the rest waits. The root sets twice the number of cores.
     pub concurrent_calls: usize,
     /// The tick of the epoch clock: a busy guest lets others run this often.
@@ -45,6 +51,9 @@ impl Default for Limits {
             state_value_bytes: 64 << 10,
             transfer_bytes: 16 << 20,
             handles: 10_000,
+            http_requests: 10,
+            http_request_bytes: 6 << 20,
+            http_answer_bytes: 1 << 20,
             concurrent_calls: 16,
             tick_ms: 10,
         }
