@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::functions::SecretPlace;
 use crate::keyring::kms::{KmsKey, is_arn};
 
 /// Everything that can be configured, with defaults. Names are those of the file.
@@ -24,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) key_file: Option<PathBuf>,
     /// Keys that stand in for KMS keys, by ARN.
     pub(crate) kms: BTreeMap<String, KmsKey>,
+    /// Secrets that functions put into requests, by name.
+    pub(crate) secrets: BTreeMap<String, SecretPlace>,
     /// Account (12 digits) of access keys that are not twelve digits themselves.
     pub(crate) account: String,
     /// Base of links in notifications; without it they point to the listener.
@@ -145,6 +148,7 @@ impl Default for Config {
             data: PathBuf::from("logboom-data"),
             key_file: None,
             kms: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             account: "000000000000".to_owned(),
             public_url: None,
             strict_patterns: false,

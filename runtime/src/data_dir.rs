@@ -88,6 +88,11 @@ impl Paths {
         self.root.join("logs")
     }
 
+    /// The folder of compiled functions.
+    pub(crate) fn compiled(&self) -> PathBuf {
+        self.root.join("cwasm")
+    }
+
     /// The folder of the local certificate authority.
     pub(crate) fn tls(&self) -> PathBuf {
         self.root.join("tls")

@@ -4,14 +4,19 @@
 
 pub(crate) mod alarm;
 pub(crate) mod attach;
+pub(crate) mod breakers;
+mod compiled;
 mod effects;
 pub(crate) mod events;
 mod invoker;
+pub(crate) mod ledger;
 mod output;
 pub(crate) mod registry;
 mod run;
+mod secrets;
 mod services;
 mod state;
+pub(crate) mod way_out;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,9 +33,13 @@ use crate::meta::{MetaError, Tx};
 use crate::outbox::Refused;
 use crate::records::Scope;
 
+use breakers::Breakers;
+pub(crate) use compiled::Compiled;
 use invoker::Invoker;
 pub(crate) use output::PREFIX as OUTPUT_PREFIX;
 pub(crate) use run::{Answer, Cause, Ran, Work, run};
+pub(crate) use secrets::SecretPlace;
+pub(crate) use way_out::WayOut;
 
 /// Calls of one function that run at once, if there are places for twice as many; the rest waits.
 const AT_ONCE_PER_FUNCTION: usize = 10;
@@ -54,11 +63,17 @@ pub(crate) struct Functions {
     effectful: Semaphore,
     /// Pure calls that run at once. With `effectful` these are all the places of the host, so none waits there.
     pure: Semaphore,
+    /// HTTP requests.
+    way_out: Arc<WayOut>,
+    /// What was compiled, for the next start.
+    compiled: Compiled,
     /// One compilation at a time: it takes a core.
     compiling: Semaphore,
     streams: output::Streams,
-    /// What each function cost since the start.
+    /// What each function costs.
     pub(crate) ledger: Ledger,
+    /// Which of them rest.
+    pub(crate) breakers: Breakers,
 }
 
 impl Functions {
@@ -66,12 +81,13 @@ impl Functions {
     ///
     /// # Errors
     /// A sentence, when the engine cannot be made on this machine.
-    pub(crate) fn new(clock: &Clock) -> Result<Functions, String> {
+    pub(crate) fn new(clock: &Clock, compiled: Compiled, way_out: WayOut) -> Result<Functions, String> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let running = (2 * cores).clamp(4, 64);
         // As many places again for pure calls.
         let limits = wasm::Limits { concurrent_calls: 2 * running, ..wasm::Limits::default() };
-        let host = Host::new(HostOptions { limits, clock: Arc::new(GuestClock::new(clock)) })?;
+        let (clock, compiled_key) = (Arc::new(GuestClock::new(clock)), compiled.key());
+        let host = Host::new(HostOptions { limits, clock, compiled_key })?;
         Ok(Functions {
             host,
             modules: Mutex::default(),
@@ -79,10 +95,18 @@ impl Functions {
             at_once: at_once(running),
             effectful: Semaphore::new(running),
             pure: Semaphore::new(running),
+            way_out: Arc::new(way_out),
+            compiled,
             compiling: Semaphore::new(1),
             streams: output::Streams::default(),
             ledger: Ledger::default(),
+            breakers: Breakers::default(),
         })
+    }
+
+    /// Ends every call, now and from now on: the process stops.
+    pub(crate) fn stop(&self) {
+        self.host.stop();
     }
 
     fn place(&self, function: u64) -> Arc<Place> {
@@ -177,6 +201,9 @@ impl From<MetaError> for NotReady {
 
 /// Connects functions to those who call them, and makes ready what was deployed before.
 pub(crate) fn start(app: &Arc<App>) {
+    if let Err(error) = ledger::restore(app) {
+        tracing::error!(%error, "the books of functions cannot be read; they begin anew");
+    }
     app.outbox.connect_functions(Invoker::of(app));
     registry::start(app);
 }
@@ -187,6 +214,7 @@ pub(crate) fn start(app: &Arc<App>) {
 /// Storage failures.
 pub(crate) fn remove_all(tx: &mut Tx<'_>, function: u64) -> Result<(), MetaError> {
     state::remove_all(tx, function)?;
+    ledger::remove_all(tx, function)?;
     effects::remove_all(tx, function)
 }
 

@@ -264,6 +264,11 @@ impl Keyring {
         self.files.open(name.as_bytes(), sealed).ok()
     }
 
+    /// What tells compiled code that was made here from any other.
+    pub(crate) fn compiled_key(&self) -> wasm::CompiledKey {
+        wasm::CompiledKey::new(self.system.derive("compiled code").0)
+    }
+
     /// Forgets the key of a group that was deleted.
     pub(crate) fn forget(&self, group: u64) {
         let mut kept = self.kept();

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::functions::ledger;
 use crate::meta::MetaError;
 use crate::outbox;
 use crate::records::groups;
@@ -39,6 +40,11 @@ const SWEEPS: &[Sweep] = &[
     Sweep { name: "log data", schedule: |_| "0 * * * * *", run: |app| Box::pin(log_data(app)) },
     Sweep { name: "metric points", schedule: |_| "0 15 * * * *", run: |app| Box::pin(metric_points(app)) },
     Sweep { name: "alarm history", schedule: |_| "0 25 * * * *", run: |app| Box::pin(alarm_history(app)) },
+    Sweep {
+        name: "books of functions",
+        schedule: |_| "0 45 3 * * *",
+        run: |app| Box::pin(ledger::sweep(app)),
+    },
     Sweep { name: "deliveries", schedule: |_| "0 35 * * * *", run: |app| Box::pin(outbox::sweep(app)) },
 ];
 

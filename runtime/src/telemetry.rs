@@ -19,6 +19,7 @@ pub(crate) mod requests;
 mod server;
 pub(crate) mod trace;
 pub(crate) mod vended;
+mod vended_functions;
 
 use std::sync::Arc;
 

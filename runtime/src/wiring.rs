@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_dir::{DataDir, Paths};
-use crate::functions::{self, Functions};
+use crate::functions::{self, Compiled, Functions, WayOut};
 use crate::ingest::{metric_filters, subscriptions};
 use crate::keyring::{Keyring, Kms, Wrapping, master};
 use crate::limits::Limits;
@@ -46,7 +46,9 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
     let fan_out = Arc::default();
     let alarms = Arc::default();
     let outbox = Outbox::new(&config, &clock, Signing::at(&folder.paths().signing_key(), &clock, &keyring))?;
-    let functions = Functions::new(&clock)?;
+    let compiled = Compiled::at(&folder.paths().compiled(), &keyring);
+    let way_out = WayOut::new(&config, &outbox.rules)?;
+    let functions = Functions::new(&clock, compiled, way_out)?;
     Ok(Arc::new(App {
         clock,
         meta,

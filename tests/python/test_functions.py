@@ -186,7 +186,7 @@ def test_permissions(server, name):
         ({"TracingConfig": {"Mode": "Active"}}, "TracingConfig"),
         ({"Code": {"S3Bucket": "bucket", "S3Key": "key"}}, "S3Bucket"),
         ({"Tags": {"logboom:allow-everything": "1"}}, "everything"),
-        ({"Tags": {"logboom:allow-http": "https://example.com"}}, "no network"),
+        ({"Tags": {"logboom:allow-http": "ftp://example.com"}}, "ftp://example.com"),
         ({"MemorySize": 8192}, "memorySize"),
         ({"Environment": {"Variables": {"BIG": "x" * 5000}}}, "4KB"),
     ],

@@ -107,36 +107,60 @@ pub enum Outcome {
 /// A client whose every connection passes the gate.
 #[derive(Clone)]
 pub struct Poster {
-    client: Client<HttpsConnector<Gate>, Full<Bytes>>,
+    client: GatedClient,
     timeout: Duration,
+}
+
+/// Connections that pass the gate, with TLS where the URL says so.
+pub(crate) type GatedClient = Client<HttpsConnector<Gate>, Full<Bytes>>;
+
+/// A client that trusts the public roots and the PEM certificates in `extra_roots`.
+/// The error says which part of the TLS set-up failed.
+pub(crate) fn client(gate: Gate, extra_roots: &[String]) -> Result<GatedClient, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    for pem in extra_roots {
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            let certificate = certificate.map_err(|e| format!("a root certificate is no PEM: {e}"))?;
+            roots.add(certificate).map_err(|e| format!("a root certificate is unusable: {e}"))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| e.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(gate);
+    // A connection per request: an idle one would outlive the judgement on its address.
+    Ok(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector))
+}
+
+/// The rules' refusal behind a failed request, if that is what it is; else what failed, innermost first.
+pub(crate) fn cause(error: &hyper_util::client::legacy::Error) -> Result<Denied, String> {
+    let mut cause = error.source();
+    let mut last = error.to_string();
+    while let Some(inner) = cause {
+        // `io::Error::source` skips the error it wraps and gives that one's source.
+        let denied = inner.downcast_ref::<Denied>().cloned().or_else(|| {
+            let io = inner.downcast_ref::<std::io::Error>()?;
+            io.get_ref()?.downcast_ref::<Denied>().cloned()
+        });
+        if let Some(denied) = denied {
+            return Ok(denied);
+        }
+        last = inner.to_string();
+        cause = inner.source();
+    }
+    Err(last)
 }
 
 impl Poster {
     /// A client that trusts the public roots and the PEM certificates in `extra_roots`.
     /// The error says which part of the TLS set-up failed.
     pub fn new(gate: Gate, extra_roots: &[String], timeout: Duration) -> Result<Self, String> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        for pem in extra_roots {
-            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                let certificate = certificate.map_err(|e| format!("a root certificate is no PEM: {e}"))?;
-                roots.add(certificate).map_err(|e| format!("a root certificate is unusable: {e}"))?;
-            }
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| e.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(gate);
-        // A connection per delivery: an idle one would outlive the judgement on its address.
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
-        Ok(Self { client, timeout })
+        Ok(Self { client: client(gate, extra_roots)?, timeout })
     }
 
     /// Posts `body`. Header names and values must be valid; one that is not is a permanent failure.
@@ -223,21 +247,10 @@ fn answered(host: &str, status: StatusCode, wait: Option<u64>, answer: &str) -> 
 
 /// A request that got no answer. A target the rules refuse stays refused; everything else may pass.
 fn failed(host: &str, error: &hyper_util::client::legacy::Error) -> Outcome {
-    let mut cause = error.source();
-    let mut last = error.to_string();
-    while let Some(inner) = cause {
-        // `io::Error::source` skips the error it wraps and gives that one's source.
-        let denied = inner.downcast_ref::<Denied>().cloned().or_else(|| {
-            let io = inner.downcast_ref::<std::io::Error>()?;
-            io.get_ref()?.downcast_ref::<Denied>().cloned()
-        });
-        if let Some(denied) = denied {
-            return Outcome::Permanent { error: denied.to_string() };
-        }
-        last = inner.to_string();
-        cause = inner.source();
+    match cause(error) {
+        Ok(denied) => Outcome::Permanent { error: denied.to_string() },
+        Err(last) => Outcome::Retry { error: format!("{host}: {last}"), after_ms: None },
     }
-    Outcome::Retry { error: format!("{host}: {last}"), after_ms: None }
 }
 
 #[cfg(test)]

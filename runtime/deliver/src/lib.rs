@@ -18,6 +18,7 @@ pub mod http;
 pub mod lambda;
 pub mod message;
 pub mod notice;
+pub mod outbound;
 pub mod outbox;
 pub mod records;
 pub mod refusal;

@@ -23,6 +23,8 @@ pub(crate) struct Caller {
     pub(crate) request_id: String,
     /// Address of the client.
     pub(crate) source: IpAddr,
+    /// Deliveries between the first cause and this request, as its header says.
+    pub(crate) hop: u8,
     /// Whether the request came over TLS.
     pub(crate) secure: bool,
 }

@@ -28,6 +28,7 @@ use wire::Fault;
 
 use crate::app::App;
 use crate::doors;
+use crate::functions::way_out;
 use crate::meta::MetaError;
 use crate::server::Body;
 use crate::telemetry::requests;
@@ -110,7 +111,9 @@ async fn perform(
     let caller = match doors::admit(app, &target, &request) {
         Ok(admitted) => {
             let (source, secure) = (peer.ip(), app.tls.is_some());
-            Caller { identity: admitted.identity, region: admitted.region, request_id, source, secure }
+            let (identity, region) = (admitted.identity, admitted.region);
+            let hop = way_out::hop_of(request.header(way_out::HOP));
+            Caller { identity, region, request_id, source, hop, secure }
         }
         Err(fault) => return wire::encode(&target, &request_id, Err(fault)).into(),
     };

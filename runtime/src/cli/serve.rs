@@ -23,6 +23,9 @@ use crate::wiring;
 /// How long requests in flight may take after a signal.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
 
+/// How long functions may go on after a signal; then what runs is ended, and runs again after the next start.
+const GUESTS_MAX: Duration = Duration::from_secs(2);
+
 /// How long deliveries in flight may take after that.
 const LAND_MAX: Duration = Duration::from_secs(5);
 
@@ -161,6 +164,7 @@ async fn serve(config: Config, clock: Clock) -> Result<(), Failure> {
     tracing::info!("stopping: requests in flight are finished");
     // Receivers are the server and the workers; that all have gone is fine too.
     let _all_gone = stop.send(true);
+    let ending = end_guests(&app);
     let drained = tokio::time::timeout(DRAIN_MAX, serving).await;
     if drained.is_err() {
         tracing::warn!("requests in flight took longer than {} s and were cut", DRAIN_MAX.as_secs());
@@ -168,9 +172,19 @@ async fn serve(config: Config, clock: Clock) -> Result<(), Failure> {
     if !app.clock.settle().await {
         tracing::warn!("background work did not come to rest; it goes on at the next start");
     }
+    ending.abort();
     finish(app).await;
     drop(folder);
     Ok(())
+}
+
+/// Ends functions that go on for too long while the rest comes to its end.
+fn end_guests(app: &Arc<App>) -> tokio::task::JoinHandle<()> {
+    let app = Arc::clone(app);
+    tokio::spawn(async move {
+        tokio::time::sleep(GUESTS_MAX).await;
+        app.functions.stop();
+    })
 }
 
 /// The one line that scripts read first; port 0 has become the port that was taken.

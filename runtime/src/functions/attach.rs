@@ -30,9 +30,9 @@ impl Purpose {
         match self {
             Purpose::Filter => &[Role::Filter, Role::PackedFilter],
             Purpose::Extractor => &[Role::Extractor],
-            Purpose::Subscription => &[Role::Subscription, Role::Lambda, Role::Command],
-            Purpose::AlarmAction => &[Role::AlarmAction, Role::Lambda, Role::Command],
-            Purpose::Payload => &[Role::Lambda, Role::Command],
+            Purpose::Subscription => &[Role::Subscription, Role::Lambda, Role::Command, Role::Http],
+            Purpose::AlarmAction => &[Role::AlarmAction, Role::Lambda, Role::Command, Role::Http],
+            Purpose::Payload => &[Role::Lambda, Role::Command, Role::Http],
         }
     }
 }

@@ -13,6 +13,7 @@ use flate2::write::GzEncoder;
 use serde_json::json;
 use wasm::{BatchContext, InvokeError, LogEvent, Role, Stdout, Verdict, bisect};
 
+use super::breakers::Circuit;
 use super::{Answer, Cause, Ready, Work, run};
 use crate::app::App;
 
@@ -63,6 +64,7 @@ fn cause(app: &App, origin: &Origin, delivery_id: &str, events: &[Given<'_>]) ->
         delivery_id: delivery_id.to_owned(),
         hop: events.iter().map(|given| given.hop).max().unwrap_or(0),
         sources: vec![origin.group.clone()],
+        events: events.len(),
     }
 }
 
@@ -141,6 +143,18 @@ pub(crate) struct Handled {
     pub(crate) after_ms: u64,
 }
 
+impl Handled {
+    /// Nothing is handed over while the function rests: all of it comes again.
+    fn resting(events: usize, circuit: &Circuit, now_ms: i64) -> Handled {
+        let Circuit { failures, until_ms, reason } = circuit;
+        let reason =
+            format!("the function rests after {failures} failed batches in a row (the last: {reason})");
+        let one = |index| Unhandled { index, again: true, kills: false, reason: reason.clone() };
+        let after_ms = u64::try_from(until_ms.saturating_sub(now_ms)).unwrap_or(0);
+        Handled { left: (0..events).map(one).collect(), after_ms }
+    }
+}
+
 /// Hands events over, halving the batch to find those that kill the function. `id_of` gives the delivery id of
 /// a part.
 pub(crate) async fn deliver(
@@ -150,6 +164,10 @@ pub(crate) async fn deliver(
     events: &[Given<'_>],
     id_of: impl Fn(Range<usize>) -> String,
 ) -> Handled {
+    let (breakers, function) = (&app.functions.breakers, ready.record.id);
+    if let Err(circuit) = breakers.admit(function, app.clock.now_ms()) {
+        return Handled::resting(events.len(), &circuit, app.clock.now_ms());
+    }
     let one = |range: Range<usize>| {
         let id = id_of(range.clone());
         let part = &events[range];
@@ -169,14 +187,22 @@ pub(crate) async fn deliver(
         let kills = !matches!(poison.error, InvokeError::Handler { .. });
         leave(poison.index, false, kills, poison.error.to_string());
     }
+    let blameless = matches!(&done.stopped, Some((_, InvokeError::Throttled { .. } | InvokeError::Stopped)));
     if let Some((range, error)) = done.stopped {
         let again = error.may_retry();
         range.for_each(|index| leave(index, again, false, error.to_string()));
-        if let InvokeError::Handler { after_ms, .. } = error {
+        if let InvokeError::Handler { after_ms, .. } | InvokeError::Throttled { after_ms, .. } = error {
             handled.after_ms = u64::from(after_ms);
         }
     }
     handled.left.sort_by_key(|one| one.index);
+    match handled.left.iter().find(|one| one.again || one.kills) {
+        Some(first) if handled.left.len() == events.len() && !blameless => {
+            breakers.failed(function, &first.reason, app.clock.now_ms());
+        }
+        Some(_) if blameless => {}
+        _ => breakers.succeeded(function),
+    }
     handled
 }
 
@@ -195,8 +221,10 @@ async fn hand_over(
         let payload = payload(&ready.scope.account, origin, events).map_err(InvokeError::Refused)?;
         if ready.module.has(Role::Lambda) {
             run(app, ready, &cause, Work::Lambda(&payload)).await
-        } else {
+        } else if ready.module.has(Role::Command) {
             run(app, ready, &cause, Work::Command(Bytes::from(payload), Stdout::Lines)).await
+        } else {
+            run(app, ready, &cause, Work::Http(Bytes::from(payload), origin.attempt)).await
         }
     };
     match ran.result? {

@@ -56,6 +56,7 @@ async fn invoke(app: &Arc<App>, call: Invocation<'_>) -> Result<(), InvokeError>
         delivery_id: call.idempotency_key.to_owned(),
         hop,
         sources: Vec::new(),
+        events: 0,
     };
     let ran = hand_over(app, &ready, &cause, call).await?;
     ran.result.map(drop).map_err(|error| {
@@ -84,6 +85,10 @@ async fn hand_over(
     if ready.module.has(Role::Command) {
         let payload = Bytes::from(call.payload.to_owned());
         return Ok(run(app, ready, cause, Work::Command(payload, Stdout::Lines)).await);
+    }
+    if ready.module.has(Role::Http) {
+        let payload = Bytes::from(call.payload.to_owned());
+        return Ok(run(app, ready, cause, Work::Http(payload, 1)).await);
     }
     let roles = ready.record.roles.join(", ");
     Err(InvokeError::Missing(format!(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use wasm::{FunctionRecord, Module, Records, State};
 
-use super::{NotReady, Ready, lock};
+use super::{Functions, NotReady, Ready, lock};
 use crate::app::App;
 use crate::meta::{MetaError, Tx, every_function};
 use crate::records::Scope;
@@ -51,19 +51,36 @@ async fn module(app: &Arc<App>, digest: &str) -> Result<Module, Unloaded> {
     };
     let made = cell.get_or_try_init(|| async {
         let busy = app.clock.busy();
-        // The semaphore is never closed; without its permit the compilation would only have company.
-        let _one = app.functions.compiling.acquire().await.ok();
-        let (shared, digest) = (Arc::clone(app), digest.to_owned());
-        let made = App::blocking(move || {
-            let code = shared.meta.read(|tx| tx.code(&digest)).map_err(Unloaded::Meta)?;
-            let code = code.ok_or_else(|| Unloaded::Code("The function's code is not there.".to_owned()))?;
-            shared.functions.host.compile(&code).map_err(|error| Unloaded::Code(error.to_string()))
-        });
-        let made = made.await;
+        let made = match load(app, digest).await {
+            Some(module) => Ok(module),
+            None => compiled(app, digest).await,
+        };
         drop(busy);
         made
     });
     made.await.cloned()
+}
+
+/// The module as an earlier start compiled it.
+async fn load(app: &Arc<App>, digest: &str) -> Option<Module> {
+    let (shared, digest) = (Arc::clone(app), digest.to_owned());
+    App::blocking(move || shared.functions.compiled.load(&shared.functions.host, &digest)).await
+}
+
+/// The module, compiled now and kept for the next start.
+async fn compiled(app: &Arc<App>, digest: &str) -> Result<Module, Unloaded> {
+    // The semaphore is never closed; without its permit the compilation would only have company.
+    let _one = app.functions.compiling.acquire().await.ok();
+    let (shared, digest) = (Arc::clone(app), digest.to_owned());
+    let made = App::blocking(move || {
+        let code = shared.meta.read(|tx| tx.code(&digest)).map_err(Unloaded::Meta)?;
+        let code = code.ok_or_else(|| Unloaded::Code("The function's code is not there.".to_owned()))?;
+        let Functions { host, compiled, .. } = &shared.functions;
+        let module = host.compile(&code).map_err(|error| Unloaded::Code(error.to_string()))?;
+        compiled.keep(host, &module);
+        Ok(module)
+    });
+    made.await
 }
 
 /// Compiles what was uploaded for a function, and writes down what came of it. Returns at once.
@@ -82,6 +99,8 @@ pub(crate) fn compile(app: &Arc<App>, scope: &Scope, record: &FunctionRecord) {
         if let Err(error) = settled {
             tracing::error!(function, name, %error, "a compiled function could not be written down");
         }
+        // Other code may well do what the last did not.
+        app.functions.breakers.forget(function);
         prune(&app);
         drop(busy);
     });
@@ -173,6 +192,8 @@ pub(crate) fn start(app: &Arc<App>) {
     }
     let app = Arc::clone(app);
     tokio::spawn(async move {
+        let shared = Arc::clone(&app);
+        App::blocking(move || prune(&shared)).await;
         for digest in warm {
             if let Err(Unloaded::Code(reason)) = module(&app, &digest).await {
                 tracing::error!(digest, reason, "a function that was active does not compile any more");
@@ -185,10 +206,11 @@ pub(crate) fn start(app: &Arc<App>) {
 pub(crate) fn forget(app: &App, record: &FunctionRecord) {
     lock(&app.functions.places).remove(&record.id);
     app.functions.ledger.forget(record.id);
+    app.functions.breakers.forget(record.id);
     prune(app);
 }
 
-/// Drops the modules that no function has any more.
+/// Drops the modules that no function has any more, in memory and on disk.
 fn prune(app: &App) {
     let Ok(every) = app.meta.read(|tx| every_function(tx)) else { return };
     let used: BTreeSet<String> = every
@@ -197,4 +219,5 @@ fn prune(app: &App) {
         .flatten()
         .collect();
     lock(&app.functions.modules).retain(|digest, _| used.contains(digest));
+    app.functions.compiled.sweep(app.functions.host.engine_hash(), &used);
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::SemaphorePermit;
 use wasm::{
-    AlarmEvent, BatchContext, Call, Extracted, InvokeError, Invoked, LogEvent, Outcome, PackedBatch, Role,
-    Stdout, Verdict, end_line, report_line, start_line,
+    AlarmEvent, BatchContext, Call, Counted, EventCounts, Extracted, InvokeError, Invoked, LedgerKey,
+    LogEvent, Outcome, PackedBatch, Role, Stdout, Verdict, end_line, report_line, start_line,
 };
 
 use super::effects::{self, Uncommitted};
 use super::services::ForGuest;
-use super::{Functions, PURE_TIMEOUT_MS, Place, Ready, attach, output};
+use super::{Functions, PURE_TIMEOUT_MS, Place, Ready, attach, ledger, output};
 use crate::app::App;
 
 /// How often a call is run again because another one changed the state it had read.
@@ -30,6 +30,8 @@ pub(crate) struct Cause {
     pub(crate) hop: u8,
     /// Log groups whose events are handed in.
     pub(crate) sources: Vec<String>,
+    /// How many events are handed in.
+    pub(crate) events: usize,
 }
 
 /// What a function is given.
@@ -42,6 +44,8 @@ pub(crate) enum Work<'a> {
     Lambda(&'a [u8]),
     /// JSON on standard input.
     Command(Bytes, Stdout),
+    /// JSON that is POSTed, and the number of the attempt.
+    Http(Bytes, u32),
     /// Events to judge. Pure.
     Filter(&'a BatchContext, &'a [LogEvent<'a>]),
     /// Events to measure. Pure.
@@ -61,7 +65,7 @@ pub(crate) enum Answer {
     Done,
     /// Of a subscription.
     Outcome(Outcome),
-    /// Of `Lambda` and `Command`.
+    /// Of `Lambda`, `Command` and `Http`.
     Bytes(Vec<u8>),
     /// Of `Filter`: one per event.
     Verdicts(Vec<Verdict>),
@@ -92,9 +96,13 @@ pub(crate) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
         Ok(grants) => Arc::new(grants),
         Err(reason) => return Ran { result: Err(InvokeError::Refused(reason)), lines: Vec::new() },
     };
+    let booked = match Booked::begin(app, ready, cause) {
+        Ok(booked) => booked,
+        Err(error) => return refused(app, ready, cause, pure, error).await,
+    };
     let mut conflicts = 0;
     loop {
-        let guest = Arc::new(ForGuest::new(app, ready));
+        let guest = Arc::new(ForGuest::new(app, ready, cause.hop));
         let call = call(ready, cause, pure, Arc::clone(&grants), Arc::clone(&guest));
         let started_ms = app.clock.now_ms();
         let mut invoked = Box::pin(invoke(app, ready, &call, &work)).await;
@@ -108,17 +116,73 @@ pub(crate) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
                 Err(error) => invoked.result = Err(error.into()),
             }
         }
-        functions.ledger.record(
-            ready.record.id,
-            ready.module.digest(),
-            invoked.result.as_ref().err(),
-            &invoked.report,
-        );
+        booked.end(ready, &invoked);
         let lines = lines(app, &guest, (ready, cause), &invoked, (started_ms, pure));
         let shown = lines.iter().map(|(_, line)| line.clone()).collect();
         output::append(app, ready, cause.hop, lines).await;
         return Ran { result: invoked.result, lines: shown };
     }
+}
+
+/// A call that was not made is said in the function's log; pure ones are as frequent as events, and their caller
+/// says it.
+async fn refused(app: &Arc<App>, ready: &Ready, cause: &Cause, pure: bool, error: InvokeError) -> Ran {
+    let lines: Vec<_> =
+        (!pure).then(|| (app.clock.now_ms(), error_line(&cause.request_id, &error))).into_iter().collect();
+    let shown = lines.iter().map(|(_, line)| line.clone()).collect();
+    output::append(app, ready, cause.hop, lines).await;
+    Ran { result: Err(error), lines: shown }
+}
+
+/// A call in the books: one that is dropped on the way is not running any more either.
+struct Booked<'a> {
+    app: &'a App,
+    key: LedgerKey,
+    given: usize,
+}
+
+impl<'a> Booked<'a> {
+    fn begin(app: &'a App, ready: &Ready, cause: &Cause) -> Result<Booked<'a>, InvokeError> {
+        let key = LedgerKey {
+            function: ready.record.id,
+            version: ready.record.version.clone(),
+            group: cause.sources.first().cloned().unwrap_or_default(),
+        };
+        let budget_ms = ledger::budget_ms(&ready.record).map_err(InvokeError::Refused)?;
+        app.functions.ledger.begin(&key, budget_ms, app.clock.now_ms())?;
+        Ok(Booked { app, key, given: cause.events })
+    }
+
+    fn end(&self, ready: &Ready, invoked: &Invoked<Answer>) {
+        let counted = Counted {
+            digest: ready.module.digest(),
+            error: invoked.result.as_ref().err(),
+            report: &invoked.report,
+            events: events(self.given as u64, &invoked.result),
+            now_ms: self.app.clock.now_ms(),
+        };
+        self.app.functions.ledger.end(&self.key, &counted);
+    }
+}
+
+impl Drop for Booked<'_> {
+    fn drop(&mut self) {
+        self.app.functions.ledger.leave(self.key.function);
+    }
+}
+
+/// What became of the events of a call.
+fn events(given: u64, result: &Result<Answer, InvokeError>) -> EventCounts {
+    let failed = match result {
+        Ok(Answer::Verdicts(verdicts)) => {
+            let dropped = verdicts.iter().filter(|verdict| **verdict == Verdict::Drop).count() as u64;
+            return EventCounts { given, kept: given.saturating_sub(dropped), dropped, failed: 0 };
+        }
+        Ok(Answer::Outcome(outcome)) => outcome.failed.len() as u64,
+        Ok(Answer::Done | Answer::Bytes(_) | Answer::Extracted(_)) => 0,
+        Err(_) => given,
+    };
+    EventCounts { given, kept: given.saturating_sub(failed), dropped: 0, failed }
 }
 
 /// Waits for a place of the function, then for one among all calls; neither semaphore is ever closed. Requests
@@ -174,6 +238,9 @@ async fn invoke(app: &Arc<App>, ready: &Ready, call: &Call, work: &Work<'_>) -> 
         Work::Command(payload, stdout) => {
             let ran = host.command(module, call, payload.clone(), *stdout).await;
             map(ran, |output| Answer::Bytes(output.stdout))
+        }
+        Work::Http(payload, attempt) => {
+            map(host.http(module, call, payload.clone(), *attempt).await, Answer::Bytes)
         }
         Work::Extract(context, events) => {
             map(host.extract(module, call, context, events).await, Answer::Extracted)
@@ -244,7 +311,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_pure_call_waits_for_a_place_only_so_long() {
-        let functions = Functions::new(&Clock::standing_at(0, 0)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let compiled = crate::functions::compiled::tests::compiled(folder.path());
+        let functions =
+            Functions::new(&Clock::standing_at(0, 0), compiled, crate::functions::compiled::tests::way_out())
+                .unwrap();
         let place = functions.place(1);
         let mut taken = Vec::new();
         for _ in 0..functions.at_once {

@@ -3,8 +3,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use wasm::{FunctionRecord, LogLine, NotifyError, Services, SinkError, StateEntry, StateError};
+use wasm::{Egress, FunctionRecord, LogLine, NotifyError, Services, SinkError, StateEntry, StateError};
 
+use super::way_out::ForCall;
 use super::{Ready, lock, state};
 use crate::app::App;
 use crate::records::{Scope, groups};
@@ -14,13 +15,16 @@ pub(super) struct ForGuest {
     app: Arc<App>,
     scope: Scope,
     function: u64,
+    egress: Arc<ForCall>,
     lines: Mutex<Vec<(i64, String)>>,
 }
 
 impl ForGuest {
-    pub(super) fn new(app: &Arc<App>, ready: &Ready) -> ForGuest {
+    pub(super) fn new(app: &Arc<App>, ready: &Ready, hop: u8) -> ForGuest {
         let FunctionRecord { id, .. } = ready.record;
-        ForGuest { app: Arc::clone(app), scope: ready.scope.clone(), function: id, lines: Mutex::default() }
+        let egress = Arc::new(ForCall { way: Arc::clone(&app.functions.way_out), hop });
+        let (app, scope) = (Arc::clone(app), ready.scope.clone());
+        ForGuest { app, scope, function: id, egress, lines: Mutex::default() }
     }
 
     /// The lines written so far, with their times.
@@ -32,6 +36,10 @@ impl ForGuest {
 impl Services for ForGuest {
     fn log(&self, line: LogLine) {
         lock(&self.lines).push((self.app.clock.now_ms(), line.to_string()));
+    }
+
+    fn egress(&self) -> Option<Arc<dyn Egress>> {
+        Some(Arc::clone(&self.egress) as Arc<dyn Egress>)
     }
 
     fn topic_arn(&self, topic: &str) -> Result<String, NotifyError> {

@@ -43,13 +43,13 @@ pub(crate) fn read(path: &Path) -> Result<Option<Secret>, String> {
 }
 
 /// Why a file with a key was not read.
-pub(super) enum Unread {
+pub(crate) enum Unread {
     Missing,
     Because(String),
 }
 
 /// The text of a file that only its owner may read.
-pub(super) fn private_bytes(path: &Path) -> Result<Vec<u8>, Unread> {
+pub(crate) fn private_bytes(path: &Path) -> Result<Vec<u8>, Unread> {
     let shown = path.display();
     let failed = |error: io::Error| Unread::Because(format!("cannot read the key file {shown}: {error}"));
     let file = match File::open(path) {

@@ -7,17 +7,29 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 use serde_json::json;
+use wasm::Records as _;
 use wire::Service;
 
 use super::Answer;
 use super::dead_letters::check_door;
 use crate::app::App;
+use crate::ingest::fan_out::Consumer;
 use crate::ingest::lag;
-use crate::meta::MetaError;
-use crate::records::{deliveries, gaps};
+use crate::meta::{MetaError, Tx};
+use crate::records::{deliveries, gaps, groups};
 
 /// Dead letters shown.
 const DEAD_LETTERS: usize = 100;
+
+/// Until when the function of a subscription rests, if it does.
+fn resting(app: &App, tx: &mut Tx<'_>, consumer: &Consumer) -> Result<Option<i64>, MetaError> {
+    let open = app.functions.breakers.open();
+    let Some(name) = consumer.about.get("function").filter(|_| !open.is_empty()) else { return Ok(None) };
+    let Some(group) = groups::by_id(tx, consumer.group)? else { return Ok(None) };
+    let found = tx.function(&group.scope.account, &group.scope.region, name)?;
+    let id = found.map(|record| record.id);
+    Ok(open.into_iter().find(|(function, _)| Some(*function) == id).map(|(_, circuit)| circuit.until_ms))
+}
 
 pub(super) async fn read(app: &Arc<App>, head: &Parts) -> Answer {
     check_door(app, head, &bytes::Bytes::new(), Service::Logs, "DescribeConsumers")?;
@@ -32,6 +44,9 @@ pub(super) async fn read(app: &Arc<App>, head: &Parts) -> Answer {
             row["lag_events"] = json!(lag.events);
             row["lag_ms"] = json!(lag.age_ms);
             row["gaps"] = json!(gaps::of(tx, name)?);
+            if let Some(until_ms) = resting(app, tx, consumer)? {
+                row["circuit"] = json!({ "state": "open", "until_ms": until_ms });
+            }
             shown.push(row);
         }
         Ok((shown, deliveries::dead_letters(tx, DEAD_LETTERS)?))

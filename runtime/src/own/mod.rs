@@ -5,6 +5,7 @@ mod clock;
 mod code;
 mod consumers;
 mod dead_letters;
+mod functions;
 mod health;
 mod reset;
 mod tail;
@@ -52,7 +53,8 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
         (&Method::POST, "clock") => clock::change(app, body).await,
         (&Method::POST, "reset") => reset::run(app).await,
         (&Method::GET, "consumers") => consumers::read(app, head).await,
-        (_, "health" | "clock" | "consumers" | "dead-letters" | "reset") => {
+        (&Method::GET, "functions") => functions::read(app, head).await,
+        (_, "health" | "functions" | "clock" | "consumers" | "dead-letters" | "reset") => {
             Err((StatusCode::METHOD_NOT_ALLOWED, format!("{} is not a method of {name}", head.method)))
         }
         _ => Err((StatusCode::NOT_FOUND, format!("logboom has no operation {PREFIX}{name}"))),

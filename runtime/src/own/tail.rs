@@ -119,12 +119,13 @@ fn admit(app: &App, head: &Parts, body: &Bytes) -> Result<Caller, Fault> {
             region: REGION.to_owned(),
             request_id: app.clock.uuid(),
             source,
+            hop: 0,
             secure,
         });
     }
     let admitted = doors::admit(app, &target, &request).map_err(|fault| fault.status(403))?;
     let (identity, region) = (admitted.identity, admitted.region);
-    Ok(Caller { identity, region, request_id: app.clock.uuid(), source, secure })
+    Ok(Caller { identity, region, request_id: app.clock.uuid(), source, hop: 0, secure })
 }
 
 fn authorize(caller: &Caller, groups: &[String]) -> Result<(), Fault> {

@@ -24,12 +24,16 @@ const LINES: &[Line] = &[
         row.traps as f64
     }),
     ("logboom_function_timeouts_total", "Of these: took too long.", |row| row.timeouts as f64),
+    ("logboom_function_throttles_total", "Calls not made: the function had spent its budget.", |row| {
+        row.throttles as f64
+    }),
     ("logboom_function_seconds_total", "Time from call to answer.", |row| row.duration_us as f64 / 1e6),
     ("logboom_function_cpu_seconds_total", "CPU time.", |row| row.cpu_us as f64 / 1e6),
 ];
 
 pub(super) fn families(app: &App, page: &mut Page) {
-    let mut rows: Vec<(u64, LedgerRow)> = app.functions.ledger.snapshot().into_iter().collect();
+    circuits(app, page);
+    let mut rows: Vec<(u64, LedgerRow)> = app.functions.ledger.by_function().into_iter().collect();
     rows.sort_by_key(|(id, row)| (std::cmp::Reverse(row.calls), *id));
     let names = if rows.is_empty() { HashMap::new() } else { names(app).unwrap_or_default() };
     let none = (String::new(), OTHERS.to_owned());
@@ -48,6 +52,17 @@ pub(super) fn families(app: &App, page: &mut Page) {
             family.sample(&[("account", &none.0), ("function", &none.1)], others);
         }
     }
+}
+
+/// Functions that rest after failing batch after batch.
+fn circuits(app: &App, page: &mut Page) {
+    let help = "Functions that failed batch after batch and rest.";
+    page.single(
+        "logboom_function_circuits_open",
+        Kind::Gauge,
+        help,
+        app.functions.breakers.open().len() as u64,
+    );
 }
 
 /// Account and name of each function, by id.

@@ -16,7 +16,9 @@ use metrics::operation::put_metric_data::apply;
 use metrics::{Dimension, Scope};
 use tokio::sync::{Mutex, watch};
 
+use super::vended_functions;
 use crate::app::App;
+use crate::functions::ledger;
 use crate::ingest::activity::{OfGroup, OfSubscription};
 use crate::meta::MetaError;
 use crate::records::groups::{self, GroupRecord};
@@ -97,8 +99,10 @@ pub(crate) async fn write(app: &Arc<App>, tick_ms: i64) -> Result<bool, MetaErro
         return Ok(false);
     }
     let wrote = written.take(app, tick_ms - MINUTE_MS).await?;
+    let functions = vended_functions::write(app, tick_ms - MINUTE_MS).await?;
     written.tick_ms = tick_ms;
-    Ok(wrote)
+    ledger::keep(app).await?;
+    Ok(wrote || functions)
 }
 
 /// Writes what is left at the end, in the minute that has begun.
@@ -107,6 +111,10 @@ pub(crate) async fn finish(app: &Arc<App>) {
     let mut written = app.telemetry.vended.0.lock().await;
     if let Err(error) = written.take(app, now_ms).await {
         tracing::warn!(%error, "the last AWS/Logs metrics could not be written");
+    }
+    let functions = vended_functions::write(app, now_ms).await;
+    if let Err(error) = functions.and(ledger::keep(app).await) {
+        tracing::warn!(%error, "the last AWS/Lambda metrics and books of functions could not be written");
     }
 }
 

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::types::{Component as ComponentType, ComponentItem};
-use wasmtime::component::{Linker, ResourceType};
+use wasmtime::component::{Component, Linker, ResourceType};
 
 use crate::guest::Guest;
 use crate::host::Host;
 use crate::invoke::{WORLDS, World};
-use crate::module::{Code, Inner};
+use crate::module::{Artifact, Code, Inner};
 use crate::package::is_wasm;
 use crate::{CompileError, Module, Role};
 
@@ -23,7 +23,7 @@ const VERSION: &str = "@0.1.0";
 
 /// The interface of a program, and of a web handler; any 0.2 version.
 pub(crate) const CLI_RUN: &str = "wasi:cli/run@0.2";
-const HTTP_HANDLER: &str = "wasi:http/incoming-handler@0.2";
+pub(crate) const HTTP_HANDLER: &str = "wasi:http/incoming-handler@0.2";
 
 /// What a core module imports from.
 const PREVIEW1: &str = "wasi_snapshot_preview1";
@@ -51,21 +51,33 @@ impl Host {
                 wasm.len()
             )));
         }
-        let (roles, imports, code) = match wasm.get(4..8) {
-            Some([1, 0, 0, 0]) => self.compile_core(wasm)?,
-            _ => self.compile_component(wasm)?,
+        let artifact = match wasm.get(4..8) {
+            Some([1, 0, 0, 0]) => Artifact::Module(
+                wasmtime::Module::from_binary(self.engine(), wasm).map_err(|e| invalid("module", &e))?,
+            ),
+            _ => Artifact::Component(
+                Component::from_binary(self.engine(), wasm).map_err(|e| invalid("component", &e))?,
+            ),
         };
         let digest = Sha256::digest(wasm).iter().map(|b| format!("{b:02x}")).collect();
-        Ok(Module(Arc::new(Inner { digest, wasm_bytes: wasm.len(), roles, imports, code })))
+        self.assemble(digest, wasm.len(), &artifact)
     }
 
-    /// The seam where a precompiled file (keyed by digest and engine) will be looked up first.
-    fn component_code(&self, wasm: &[u8]) -> Result<wasmtime::component::Component, CompileError> {
-        wasmtime::component::Component::from_binary(self.engine(), wasm).map_err(|e| invalid("component", &e))
+    /// The checks of a deploy, and what a call needs.
+    pub(crate) fn assemble(
+        &self,
+        digest: String,
+        wasm_bytes: usize,
+        artifact: &Artifact,
+    ) -> Result<Module, CompileError> {
+        let (roles, imports, code) = match artifact {
+            Artifact::Component(component) => self.component(component)?,
+            Artifact::Module(module) => self.core(module)?,
+        };
+        Ok(Module(Arc::new(Inner { digest, wasm_bytes, roles, imports, code })))
     }
 
-    fn compile_component(&self, wasm: &[u8]) -> Result<(Vec<Role>, Vec<String>, Code), CompileError> {
-        let component = self.component_code(wasm)?;
+    fn component(&self, component: &Component) -> Result<(Vec<Role>, Vec<String>, Code), CompileError> {
         let ty = component.component_type();
         let engine = self.engine();
         let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
@@ -74,7 +86,7 @@ impl Host {
         let roles = component_roles(engine, &ty)?;
         let mut linker = self.component_linker().clone();
         deny_at_the_call(&mut linker, engine, &ty).map_err(|e| import(&e))?;
-        let pre = linker.instantiate_pre(&component).map_err(|e| import(&e))?;
+        let pre = linker.instantiate_pre(component).map_err(|e| import(&e))?;
         let mut exports = BTreeMap::new();
         for world in WORLDS.iter().filter(|w| roles.contains(&w.role)) {
             let interface = component.get_export_index(None, interface_name(world).as_str());
@@ -84,17 +96,17 @@ impl Host {
                 }
             }
         }
-        let run =
-            ty.exports(engine).find(|(name, _)| name.starts_with(CLI_RUN)).map(|(name, _)| name.to_owned());
-        let run = run.and_then(|name| component.get_export_index(None, &name));
-        if let Some(index) = run.and_then(|i| component.get_export_index(Some(&i), "run")) {
-            exports.insert((CLI_RUN, "run"), index);
+        for (prefix, function) in [(CLI_RUN, "run"), (HTTP_HANDLER, "handle")] {
+            let name = ty.exports(engine).find(|(name, _)| name.starts_with(prefix));
+            let interface = name.and_then(|(name, _)| component.get_export_index(None, name));
+            if let Some(index) = interface.and_then(|i| component.get_export_index(Some(&i), function)) {
+                exports.insert((prefix, function), index);
+            }
         }
         Ok((roles, imports, Code::Component { pre, exports }))
     }
 
-    fn compile_core(&self, wasm: &[u8]) -> Result<(Vec<Role>, Vec<String>, Code), CompileError> {
-        let module = wasmtime::Module::from_binary(self.engine(), wasm).map_err(|e| invalid("module", &e))?;
+    fn core(&self, module: &wasmtime::Module) -> Result<(Vec<Role>, Vec<String>, Code), CompileError> {
         check_count(module.imports().len(), self.limits().imports)?;
         let mut imports = Vec::new();
         for item in module.imports() {
@@ -111,7 +123,7 @@ impl Host {
             let found = module.exports().map(|e| e.name().to_owned());
             return Err(nothing_suitable("a core module", found.collect()));
         }
-        let pre = self.core_linker().instantiate_pre(&module).map_err(|e| import(&e))?;
+        let pre = self.core_linker().instantiate_pre(module).map_err(|e| import(&e))?;
         Ok((vec![Role::Command], imports, Code::Core(pre)))
     }
 }
@@ -149,13 +161,6 @@ fn component_roles(engine: &Engine, ty: &ComponentType) -> Result<Vec<Role>, Com
         roles.push(Role::Command);
     }
     if exported(HTTP_HANDLER) {
-        if roles.is_empty() {
-            return Err(CompileError::NothingSuitable(
-                "The component is a wasi:http/incoming-handler, which Logboom does not run yet. Export an interface of \
-                 logboom:extension, or build a wasi:cli program that reads JSON on stdin."
-                    .to_owned(),
-            ));
-        }
         roles.push(Role::Http);
     }
     if roles.is_empty() {
@@ -182,8 +187,8 @@ fn check_import(name: &str) -> Result<(), CompileError> {
     )))
 }
 
-/// Links the wasi packages this host has nothing behind (wasi:http): their functions fail when they
-/// are called. JavaScript guests import them whether they use them or not.
+/// Links the wasi packages this host has nothing behind (wasi:keyvalue and the like): their functions fail
+/// when they are called. Some toolchains import everything whether it is used or not.
 fn deny_at_the_call(linker: &mut Linker<Guest>, engine: &Engine, ty: &ComponentType) -> wasmtime::Result<()> {
     // A resource that an earlier import brought is an alias here and must not be defined again.
     let mut resources: Vec<ResourceType> = Vec::new();
@@ -219,7 +224,7 @@ fn is_served(interface: &str) -> bool {
 }
 
 /// The wasi packages behind which there is something.
-const SERVED: &[&str] = &["cli", "clocks", "filesystem", "io", "random", "sockets"];
+const SERVED: &[&str] = &["cli", "clocks", "filesystem", "http", "io", "random", "sockets"];
 
 /// What a guest may import from our package.
 const INTERFACES: &[&str] =
@@ -242,7 +247,7 @@ fn nothing_suitable(what: &str, mut found: Vec<String>) -> CompileError {
     let worlds: Vec<&str> = WORLDS.iter().map(|w| w.interface).collect();
     CompileError::NothingSuitable(format!(
         "The code is {what} that exports {found}: nothing Logboom can run. It must export an interface of \
-         {PACKAGE}{{{}}}{VERSION}, or be a program (wasi:cli/run, or a core module with _start).",
+         {PACKAGE}{{{}}}{VERSION}, be a program (wasi:cli/run, or a core module with _start), or a web handler (wasi:http/incoming-handler).",
         worlds.join(",")
     ))
 }

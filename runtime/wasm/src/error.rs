@@ -53,6 +53,15 @@ pub enum InvokeError {
         /// The limit, milliseconds.
         limit_ms: u64,
     },
+    /// The host stops; the same call may run after its next start.
+    Stopped,
+    /// The function may not run now: what it may spend is spent. Nothing was run.
+    Throttled {
+        /// What is spent, a sentence without a full stop.
+        reason: String,
+        /// Milliseconds until it may run again.
+        after_ms: u32,
+    },
     /// The guest died after it was refused memory.
     OutOfMemory {
         /// The limit, bytes.
@@ -82,7 +91,11 @@ impl InvokeError {
     /// Whether the same call may succeed later. A contract that is broken stays broken.
     pub fn may_retry(&self) -> bool {
         match self {
-            Self::Trap { .. } | Self::Timeout { .. } | Self::OutOfMemory { .. } => true,
+            Self::Trap { .. }
+            | Self::Timeout { .. }
+            | Self::OutOfMemory { .. }
+            | Self::Stopped
+            | Self::Throttled { .. } => true,
             Self::OutputTooLarge { .. } | Self::Refused(_) => false,
             Self::Handler { retry, .. } => *retry,
         }
@@ -90,7 +103,10 @@ impl InvokeError {
 
     /// Whether a single event may be to blame, so that splitting the batch helps.
     pub fn may_be_poison(&self) -> bool {
-        !matches!(self, Self::Handler { retry: true, .. } | Self::Refused(_))
+        !matches!(
+            self,
+            Self::Handler { retry: true, .. } | Self::Refused(_) | Self::Stopped | Self::Throttled { .. }
+        )
     }
 
     /// Lambda's `errorType`.
@@ -98,6 +114,8 @@ impl InvokeError {
         match self {
             Self::Trap { .. } => "Runtime.ExitError",
             Self::Timeout { .. } => "Sandbox.Timedout",
+            Self::Stopped => "Sandbox.Stopped",
+            Self::Throttled { .. } => "TooManyRequestsException",
             Self::OutOfMemory { .. } => "Runtime.OutOfMemory",
             Self::OutputTooLarge { .. } => "Function.ResponseSizeTooLarge",
             Self::Refused(_) => "Runtime.InvalidEntrypoint",
@@ -138,8 +156,10 @@ impl fmt::Display for InvokeError {
                     "Response payload size ({bytes} bytes) exceeded maximum allowed payload size ({limit_bytes} bytes)."
                 )
             }
-            Self::Refused(message) => f.write_str(message),
-            Self::Handler { message, .. } => f.write_str(message),
+            Self::Stopped => f.write_str("the server is stopping"),
+            Self::Refused(message)
+            | Self::Throttled { reason: message, .. }
+            | Self::Handler { message, .. } => f.write_str(message),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::target::Target;
+
 /// Capabilities of one function. Patterns may hold `*` (any run of characters).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -15,7 +17,7 @@ pub struct Grants {
     pub metrics: Vec<String>,
     /// Log groups it may write.
     pub log_groups: Vec<String>,
-    /// Hosts it may talk to, `scheme://host[:port]`. Not used yet: guests have no network.
+    /// Where it may send requests: `scheme://host[:port]`, `*.` in front of a domain, https without a scheme.
     pub http: Vec<String>,
     /// Secrets it may place in requests.
     pub secrets: Vec<String>,
@@ -58,7 +60,13 @@ impl Grants {
                 }
             }
         }
-        Ok(grants)
+        grants.checked()
+    }
+
+    /// A grant of HTTP that could never match anything is a mistake.
+    fn checked(self) -> Result<Self, String> {
+        self.http.iter().try_for_each(|grant| Target::parse(grant).map(drop))?;
+        Ok(self)
     }
 
     /// Reads the `[allow]` table of `function.toml`: `publish`, `metrics`, `log_groups`, `http`,
@@ -72,7 +80,8 @@ impl Grants {
             #[serde(default)]
             allow: Grants,
         }
-        toml::from_str::<Manifest>(text).map(|m| m.allow).map_err(|e| format!("function.toml: {e}"))
+        let read = toml::from_str::<Manifest>(text).map_err(|e| e.to_string());
+        read.and_then(|m| m.allow.checked()).map_err(|e| format!("function.toml: {e}"))
     }
 
     /// Everything either grants.
@@ -116,6 +125,11 @@ impl Grants {
 
     pub(crate) fn may_write(&self, group: &str) -> bool {
         self.log_groups.iter().any(|p| matches(p, group))
+    }
+
+    /// Whether a request may go to a URL.
+    pub(crate) fn may_request(&self, uri: &hyper::Uri) -> bool {
+        self.http.iter().any(|grant| Target::parse(grant).is_ok_and(|target| target.covers(uri)))
     }
 
     pub(crate) fn may_use_secret(&self, name: &str) -> bool {

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::effect::Pending;
+use crate::egress::Hooks;
 use crate::memory::MemoryMeter;
 use crate::output::Output;
 use crate::pure::{Pure, Repeatable, Still};
@@ -30,6 +32,8 @@ pub(crate) struct Guest {
     /// A pure world: no effects, fixed time, repeatable randomness.
     pub(crate) pure: bool,
     pub(crate) effects: Pending,
+    http: WasiHttpCtx,
+    pub(crate) hooks: Hooks,
 }
 
 impl Guest {
@@ -59,6 +63,7 @@ impl Guest {
         }
         let mut wasi = wasi.build_p1();
         wasi.ctx().table.set_max_capacity(limits.handles);
+        let hooks = Hooks::new(call, limits, &output, pure.is_some());
         Self {
             wasi,
             memory: MemoryMeter::new(call.memory_bytes.min(limits.memory_bytes), limits.table_elements),
@@ -69,6 +74,8 @@ impl Guest {
             deadline_us: clock.monotonic_us().saturating_add(call.timeout_ms.saturating_mul(1000)),
             pure: pure.is_some(),
             effects: Pending::default(),
+            http: WasiHttpCtx::new(),
+            hooks,
         }
     }
 
@@ -88,6 +95,13 @@ impl Guest {
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.wasi.ctx()
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let WasiCtxView { table, .. } = self.wasi.ctx();
+        WasiHttpCtxView { hooks: &mut self.hooks, table, ctx: &mut self.http }
     }
 }
 

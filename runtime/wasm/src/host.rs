@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use wasmtime::component::HasSelf;
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
+};
 
+use crate::compiled::engine_name;
 use crate::guest::Guest;
-use crate::{Clock, Limits};
+use crate::{Clock, CompiledKey, Limits};
 
 /// Shares of the pool per call that runs: components have few memories and tables, but some
 /// (Python) have dozens of core instances. Address space is reserved for memories only.
@@ -18,8 +21,11 @@ const MEMORIES: u32 = 4;
 const TABLES: u32 = 8;
 const CORE_INSTANCES: u32 = 100;
 
-/// Pages kept resident in a pool slot, so that the next instance does not fault them in.
-const KEEP_MEMORY: usize = 64 << 10;
+/// Memory that stays resident in a pool slot, so that the next instance does not fault it in. Guests put their stack
+/// below their data, so what they touch begins at a MiB: where the system tells which pages were written, those
+/// are put back; where it does not, all of this would be, and so it is little.
+const KEEP_MEMORY: usize = 2 << 20;
+const KEEP_MEMORY_BLINDLY: usize = 64 << 10;
 const KEEP_TABLE: usize = 8 << 10;
 
 /// How a host is made.
@@ -28,6 +34,8 @@ pub struct HostOptions {
     pub limits: Limits,
     /// The root's clock.
     pub clock: Arc<dyn Clock>,
+    /// Says which compiled code was made here.
+    pub compiled_key: CompiledKey,
 }
 
 /// Runs guests. One per process; share it in an `Arc`.
@@ -37,7 +45,10 @@ pub struct Host {
     modules: wasmtime::Linker<Guest>,
     limits: Arc<Limits>,
     clock: Arc<dyn Clock>,
+    compiled_key: CompiledKey,
+    engine_name: String,
     places: Arc<Semaphore>,
+    stopping: watch::Sender<bool>,
     /// Dropping it ends the epoch thread.
     _ticker: Sender<()>,
 }
@@ -48,7 +59,7 @@ impl Host {
     /// # Errors
     /// A sentence: the engine cannot be made on this machine.
     pub fn new(options: HostOptions) -> Result<Self, String> {
-        let HostOptions { limits, clock } = options;
+        let HostOptions { limits, clock, compiled_key } = options;
         let engine = Engine::new(&config(&limits, Some(pool(&limits)))).or_else(|error| {
             tracing::warn!(%error, "no room for a pool of instances; each call allocates its own");
             Engine::new(&config(&limits, None))
@@ -58,12 +69,33 @@ impl Host {
             linkers(&engine).map_err(|e| format!("the host interfaces do not link: {e:#}"))?;
         let ticker = tick(&engine, Duration::from_millis(limits.tick_ms.max(1)))?;
         let places = Arc::new(Semaphore::new(limits.concurrent_calls.max(1)));
-        Ok(Self { engine, components, modules, limits: Arc::new(limits), clock, places, _ticker: ticker })
+        let engine_name = engine_name(&engine);
+        Ok(Self {
+            engine,
+            components,
+            modules,
+            limits: Arc::new(limits),
+            clock,
+            compiled_key,
+            engine_name,
+            places,
+            stopping: watch::Sender::new(false),
+            _ticker: ticker,
+        })
     }
 
     /// The bounds it was made with.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Ends every call that runs, within a tick, and every one to come: [`crate::InvokeError::Stopped`].
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
     }
 
     pub(crate) fn shared_limits(&self) -> &Arc<Limits> {
@@ -76,6 +108,14 @@ impl Host {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    pub(crate) fn engine_name(&self) -> &str {
+        &self.engine_name
+    }
+
+    pub(crate) fn compiled_key(&self) -> &CompiledKey {
+        &self.compiled_key
     }
 
     pub(crate) fn places(&self) -> &Arc<Semaphore> {
@@ -100,6 +140,12 @@ impl fmt::Debug for Host {
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let calls = u32::try_from(limits.concurrent_calls.clamp(1, 1000)).unwrap_or(1000);
     let mut pool = PoolingAllocationConfig::new();
+    let keep = if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(Enabled::Auto);
+        KEEP_MEMORY
+    } else {
+        KEEP_MEMORY_BLINDLY
+    };
     pool.total_component_instances(calls)
         .total_core_instances(calls * CORE_INSTANCES)
         .max_core_instances_per_component(CORE_INSTANCES)
@@ -111,7 +157,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .table_elements(limits.table_elements)
         .total_stacks(calls)
         .max_memory_size(limits.memory_bytes)
-        .linear_memory_keep_resident(KEEP_MEMORY)
+        .linear_memory_keep_resident(keep)
         .table_keep_resident(KEEP_TABLE);
     pool
 }
@@ -134,6 +180,7 @@ type Linkers = (wasmtime::component::Linker<Guest>, wasmtime::Linker<Guest>);
 fn linkers(engine: &Engine) -> wasmtime::Result<Linkers> {
     let mut components = wasmtime::component::Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut components)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut components)?;
     crate::bindings::Services::add_to_linker::<_, HasSelf<_>>(&mut components, |guest| guest)?;
     let mut modules = wasmtime::Linker::new(engine);
     wasmtime_wasi::p1::add_to_linker_async(&mut modules, Guest::preview1)?;

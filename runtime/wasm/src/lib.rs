@@ -10,7 +10,9 @@ mod bisect;
 mod call;
 mod clock;
 mod compile;
+mod compiled;
 mod effect;
+mod egress;
 mod error;
 mod function;
 mod grant;
@@ -26,8 +28,10 @@ mod module;
 mod output;
 mod package;
 mod pure;
+mod secret;
 mod service;
 mod services;
+mod target;
 mod trap;
 
 pub use abi::{
@@ -37,13 +41,15 @@ pub use abi::{
 pub use bisect::{Bisected, Poison, bisect};
 pub use call::{Call, Invoked, Report};
 pub use clock::Clock;
+pub use compiled::CompiledKey;
 pub use effect::{Effects, Notification, Publish, SinkEvent, SinkWrite, StateOp, StateRead, StateWrite};
+pub use egress::{BoxFuture, Egress, Secret, Unanswered};
 pub use error::{CompileError, InvokeError};
 pub use function::{FunctionRecord, Records, Staged, State, Statement, code_sha256};
 pub use grant::Grants;
 pub use host::{Host, HostOptions};
 pub use invoke::{CommandOutput, Outcome, Stdout};
-pub use ledger::{Ledger, LedgerRow};
+pub use ledger::{Counted, EventCounts, Ledger, LedgerKey, LedgerRow, Recent};
 pub use limits::Limits;
 pub use logtext::{LogLevel, LogLine, LogSource, end_line, report_line, start_line};
 pub use module::{Module, Role};

@@ -25,6 +25,12 @@ pub struct Limits {
     pub transfer_bytes: usize,
     /// Host objects (streams, timers) one instance may hold.
     pub handles: usize,
+    /// HTTP requests one call may send.
+    pub http_requests: usize,
+    /// Bytes of the body of such a request.
+    pub http_request_bytes: usize,
+    /// Bytes of the body of its answer.
+    pub http_answer_bytes: usize,
     /// Calls that run at once; the rest waits. The root sets twice the number of cores.
     pub concurrent_calls: usize,
     /// Whether fuel is counted: a measure of work that is the same each time. Guests run slower with it, so it is for
@@ -48,6 +54,9 @@ impl Default for Limits {
             state_value_bytes: 64 << 10,
             transfer_bytes: 16 << 20,
             handles: 10_000,
+            http_requests: 10,
+            http_request_bytes: 6 << 20,
+            http_answer_bytes: 1 << 20,
             concurrent_calls: 16,
             counts_fuel: false,
             tick_ms: 10,

@@ -29,7 +29,7 @@ pub enum Role {
     Lambda,
     /// A program: JSON on stdin, the exit code is the outcome.
     Command,
-    /// A `wasi:http` handler; detected, not run yet.
+    /// A `wasi:http` handler: an event is a POST to `/`, the status is the outcome.
     Http,
 }
 
@@ -61,6 +61,12 @@ pub(crate) struct Inner {
     pub(crate) roles: Vec<Role>,
     pub(crate) imports: Vec<String>,
     pub(crate) code: Code,
+}
+
+/// Compiled code, before it was looked at.
+pub(crate) enum Artifact {
+    Component(wasmtime::component::Component),
+    Module(wasmtime::Module),
 }
 
 pub(crate) enum Code {

@@ -2,7 +2,9 @@
 //! quick: what a call wants to change is collected in [`crate::Effects`] and committed by the root
 //! after the guest returned without an error.
 
-use crate::LogLine;
+use std::sync::Arc;
+
+use crate::{Egress, LogLine};
 
 /// The seam between guests and the product. One value serves one call.
 pub trait Services: Send + Sync {
@@ -22,10 +24,9 @@ pub trait Services: Send + Sync {
     /// checked before.
     fn check_log_group(&self, log_group: &str) -> Result<(), SinkError>;
 
-    /// Whether there is a secret of this name.
-    fn has_secret(&self, name: &str) -> bool {
-        let _ = name;
-        false
+    /// The way out for HTTP requests, and the secrets for them; `None` where there is none.
+    fn egress(&self) -> Option<Arc<dyn Egress>> {
+        None
     }
 
     /// The entry of a key, in the snapshot of this call.

@@ -64,7 +64,7 @@ async fn invoke(
             let ready = registry::ready(app, &caller.scope(), &name).await;
             let ready = ready.map_err(|error| not_ready(caller, &name, &error))?;
             let tail = request.log_type.as_deref() == Some("Tail");
-            Ok(call(app, caller, &ready, payload, tail, executed).await)
+            call(app, caller, &ready, payload, tail, executed).await
         }
     }
 }
@@ -76,18 +76,20 @@ async fn call(
     payload: Vec<u8>,
     tail: bool,
     executed: InvocationResponse,
-) -> InvocationResponse {
+) -> Result<InvocationResponse, Fault> {
     let cause = Cause {
         request_id: caller.request_id.clone(),
         delivery_id: caller.request_id.clone(),
-        hop: 0,
+        hop: caller.hop,
         sources: Vec::new(),
+        events: 0,
     };
     let payload = if payload.is_empty() { b"{}".to_vec() } else { payload };
-    let work = if ready.module.has(Role::Lambda) || !ready.module.has(Role::Command) {
-        Work::Lambda(&payload)
-    } else {
-        Work::Command(Bytes::copy_from_slice(&payload), Stdout::Answer)
+    let has = |role| ready.module.has(role);
+    let work = match [Role::Lambda, Role::Command, Role::Http].into_iter().find(|role| has(*role)) {
+        Some(Role::Command) => Work::Command(Bytes::copy_from_slice(&payload), Stdout::Answer),
+        Some(Role::Http) => Work::Http(Bytes::copy_from_slice(&payload), 1),
+        _ => Work::Lambda(&payload),
     };
     let ran = functions::run(app, ready, &cause, work).await;
     let log_result = tail.then(|| BASE64_STANDARD.encode(last(&ran.lines)));
@@ -95,9 +97,14 @@ async fn call(
     let (payload, function_error) = match ran.result {
         Ok(Answer::Bytes(bytes)) => (answered(bytes), None),
         Ok(_) => (answered(b"null".to_vec()), None),
+        Err(InvokeError::Throttled { reason, .. }) => {
+            return Err(
+                Fault::new("TooManyRequestsException", format!("Rate Exceeded: {reason}.")).status(429)
+            );
+        }
         Err(error) => (answered(failure(&error, caller)), Some("Unhandled".to_owned())),
     };
-    InvocationResponse { status_code: Some(200), payload, function_error, log_result, ..executed }
+    Ok(InvocationResponse { status_code: Some(200), payload, function_error, log_result, ..executed })
 }
 
 fn failure(error: &InvokeError, caller: &Caller) -> Vec<u8> {

@@ -116,6 +116,7 @@ mod tests {
             region: "us-east-1".to_owned(),
             request_id: String::new(),
             source: std::net::IpAddr::from([127, 0, 0, 1]),
+            hop: 0,
             secure: false,
         }
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use wasm::{FunctionRecord, Package};
 use wire::Fault;
 
-use crate::functions::attach;
+use crate::functions::{attach, ledger};
 
 /// Runtimes that mean WebAssembly.
 const RUNTIMES: &[&str] = &["provided.al2023", "provided.al2", "provided"];
@@ -199,17 +199,14 @@ pub(super) fn unpack(zip_file: Option<&str>, handler: &str) -> Result<(Package, 
     }
 }
 
-/// Refuses grants that mean nothing, or nothing yet.
+/// Refuses grants and budgets that mean nothing.
 ///
 /// # Errors
 /// `InvalidParameterValueException`.
 pub(super) fn check_grants(record: &FunctionRecord) -> Result<(), Fault> {
-    let grants = attach::grants(record).or_else(refuse)?;
-    let unserved = [("logboom:allow-http", &grants.http), ("logboom:allow-secrets", &grants.secrets)];
-    match unserved.into_iter().find(|(_, granted)| !granted.is_empty()) {
-        None => Ok(()),
-        Some((grant, _)) => refuse(format!("{grant} is not served by Logboom yet: guests have no network.")),
-    }
+    attach::grants(record).or_else(refuse)?;
+    ledger::budget_ms(record).or_else(refuse)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ async fn store(app: &Arc<App>, caller: &Caller, call: &Call) -> Result<PutLogEve
     let LogEvents { timestamps, ends, text } = request.log_events;
     let events = Events::from_parts(timestamps, ends, text.into_bytes())
         .ok_or_else(|| Fault::internal("The events do not fit their text."))?;
-    let arrival = Arrival { group: &group, stream: &stream, hop: 0, events };
+    let arrival = Arrival { group: &group, stream: &stream, hop: caller.hop, events };
     let accepted = accept(app, arrival).await?;
     Ok(PutLogEventsResponse { rejected_entity_info, ..answer(&accepted) })
 }

@@ -6,11 +6,13 @@ mod alarm_action;
 mod command;
 mod extractor;
 mod filter;
+mod http;
 mod lambda;
 mod packed_filter;
 mod query_functions;
 mod run;
 mod scheduled;
+mod start;
 mod subscription;
 
 pub use command::{CommandOutput, Stdout};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use wasmtime::Store;
 use wasmtime::component::{ComponentNamedList, Lift, Lower};
 
@@ -23,6 +23,7 @@ use crate::{Call, InvokeError, Invoked, Report};
 pub(super) struct Run {
     pub(super) store: Store<Guest>,
     cpu: CpuTime,
+    stopping: watch::Receiver<bool>,
     timeout_ms: u64,
     started_us: u64,
     bytes_in: usize,
@@ -30,7 +31,23 @@ pub(super) struct Run {
 }
 
 /// How a call ended, before the world's own rules were applied.
-pub(super) type Ended<T> = Result<wasmtime::Result<T>, tokio::time::error::Elapsed>;
+pub(super) type Ended<T> = Result<wasmtime::Result<T>, Cut>;
+
+/// What ends a call from outside.
+#[derive(Debug)]
+pub(super) enum Cut {
+    /// Its time is over.
+    TimedOut,
+    /// The host stops.
+    Stopped,
+}
+
+/// What bounds a call from outside.
+pub(super) struct Limit {
+    cpu: CpuTime,
+    timeout: Duration,
+    stopping: watch::Receiver<bool>,
+}
 
 impl Run {
     /// Waits for a place and makes a store under the call's limits.
@@ -55,12 +72,14 @@ impl Run {
         let _counts = store.set_fuel(u64::MAX);
         let started_us = host.clock().monotonic_us();
         let timeout_ms = call.timeout_ms.max(1);
-        Self { store, cpu: CpuTime::default(), timeout_ms, started_us, bytes_in, _place: place }
+        let (cpu, stopping) = (CpuTime::default(), host.stopping());
+        Self { store, cpu, stopping, timeout_ms, started_us, bytes_in, _place: place }
     }
 
     /// The limiter for a future that borrows the store.
-    pub(super) fn limit(&self) -> (CpuTime, Duration) {
-        (self.cpu.clone(), Duration::from_millis(self.timeout_ms))
+    pub(super) fn limit(&self) -> Limit {
+        let timeout = Duration::from_millis(self.timeout_ms);
+        Limit { cpu: self.cpu.clone(), timeout, stopping: self.stopping.clone() }
     }
 
     /// Closes the books. `convert` applies the world's rules to an answer and counts its bytes.
@@ -75,7 +94,8 @@ impl Run {
         let mut written = guest.output.finish();
         let effects = std::mem::take(&mut guest.effects);
         let result = match ended {
-            Err(_) => Err(InvokeError::Timeout { limit_ms: self.timeout_ms }),
+            Err(Cut::TimedOut) => Err(InvokeError::Timeout { limit_ms: self.timeout_ms }),
+            Err(Cut::Stopped) => Err(InvokeError::Stopped),
             Ok(Err(error)) => Err(classify(&error, &guest.memory, &written.stderr_tail)),
             Ok(Ok(answer)) => convert(answer, &mut written),
         };
@@ -95,13 +115,19 @@ impl Run {
     }
 }
 
-/// Runs a future under the call's time limit, counting its CPU time. A busy guest yields at every
-/// tick of the epoch clock, so the limit is looked at at least that often.
+/// Runs a future until the call's time is over or the host stops, counting its CPU time. A busy guest yields
+/// at every tick of the epoch clock, so both are looked at at least that often.
 pub(super) async fn limited<T>(
-    (cpu, timeout): (CpuTime, Duration),
+    limit: Limit,
     future: impl Future<Output = wasmtime::Result<T>> + Send,
 ) -> Ended<T> {
-    tokio::time::timeout(timeout, cpu.metered(future)).await
+    let Limit { cpu, timeout, mut stopping } = limit;
+    tokio::select! {
+        biased;
+        // Its sender lives as long as the host.
+        Ok(_) = stopping.wait_for(|stopping| *stopping) => Err(Cut::Stopped),
+        ended = tokio::time::timeout(timeout, cpu.metered(future)) => ended.map_err(|_| Cut::TimedOut),
+    }
 }
 
 /// A call of an exported function of one of our worlds.

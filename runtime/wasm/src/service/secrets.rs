@@ -1,8 +1,11 @@
-//! `secrets`: placeholders that are replaced on the way out. Guests have no way out yet, so a
-//! placeholder is only given where the product says that it has the secret.
+//! `secrets`: placeholders that are replaced on the way out, and only towards the secret's own hosts.
 
 use crate::bindings::logboom::extension::secrets::{Host, SecretError};
 use crate::guest::Guest;
+use crate::secret;
+
+/// Secrets one call may ask for.
+const SECRETS_MAX: usize = 100;
 
 impl Host for Guest {
     fn placeholder(&mut self, name: String) -> Result<String, SecretError> {
@@ -14,9 +17,17 @@ impl Host for Guest {
                 "secret {name}; grant it with the tag logboom:allow-secrets"
             )));
         }
-        if !self.call.services.has_secret(&name) {
+        if self.call.services.egress().and_then(|egress| egress.secret(&name)).is_none() {
             return Err(SecretError::Missing(name));
         }
-        Ok(format!("{{{{logboom-secret:{name}}}}}"))
+        let placeholder = secret::placeholder(&self.call, &name);
+        let asked = &mut self.hooks.placeholders;
+        if !asked.contains(&name) {
+            if asked.len() == SECRETS_MAX {
+                return Err(SecretError::NotAllowed(format!("more than {SECRETS_MAX} secrets in one call")));
+            }
+            asked.push(name);
+        }
+        Ok(placeholder)
     }
 }

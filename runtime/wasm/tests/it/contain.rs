@@ -239,3 +239,116 @@ async fn every_call_can_be_spawned() {
     });
     assert!(run.await.expect("no panic in the host"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_what_runs_soon_and_nothing_new_begins() {
+    let code = HOST.unload(&HOSTILE).expect("written");
+    let (context, batch) = (context(), events(&["a"]));
+    for behaviour in ["loop", "sleep"] {
+        let host = crate::compiled::host(7);
+        let module = host.load(HOSTILE.digest(), &code).expect("loaded");
+        let (mut call, _) = call(behaviour);
+        call.timeout_ms = 60_000;
+        let stop = async {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            host.stop();
+        };
+        let (invoked, ()) = tokio::join!(host.subscription(&module, &call, &context, &batch), stop);
+        assert_eq!(invoked.result, Err(InvokeError::Stopped), "{behaviour}");
+        assert!(invoked.report.duration_us < 5_000_000, "{:?}", invoked.report);
+        let (good, _) = crate::support::call("good");
+        let late = host.subscription(&module, &good, &context, &batch).await.result;
+        assert_eq!(late, Err(InvokeError::Stopped));
+    }
+}
+
+/// Runs something hostile while another function works, again and again.
+async fn in_company<T>(hostile: impl Future<Output = T>) -> T {
+    let done = std::cell::Cell::new(false);
+    let hostile = async {
+        let outcome = hostile.await;
+        done.set(true);
+        outcome
+    };
+    let company = async {
+        loop {
+            let (good, _) = call("good");
+            assert_eq!(HOST.lambda(&HOSTILE, &good, b"x").await.result, Ok(b"x".to_vec()));
+            if done.get() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::join!(hostile, company).0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_in_host_calls_ends_in_time() {
+    let (mut call, _) = call("host-loop");
+    call.timeout_ms = 200;
+    let (context, batch) = (context(), events(&["a"]));
+    let invoked = in_company(HOST.subscription(&HOSTILE, &call, &context, &batch)).await;
+    assert_eq!(invoked.result, Err(InvokeError::Timeout { limit_ms: 200 }));
+    assert!(invoked.report.duration_us < 2_000_000, "{:?}", invoked.report);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_before_the_call_ends_in_time() {
+    let start =
+        r#"(module (func $f (loop br 0)) (start $f) (memory (export "memory") 1) (func (export "_start")))"#;
+    let component = format!(
+        "(component (core {} (core instance (instantiate $m)) {RUN})",
+        &start.replacen("module", "module $m", 1)[1..]
+    );
+    for text in [start.to_owned(), component] {
+        let module = HOST.compile(&wat::parse_str(&text).expect(&text)).expect("compiles");
+        let (mut call, _) = call("");
+        call.timeout_ms = 200;
+        let invoked = in_company(HOST.start(&module, &call)).await;
+        assert_eq!(invoked.result, Err(InvokeError::Timeout { limit_ms: 200 }));
+        let ran = HOST.command(&module, &call, bytes::Bytes::new(), wasm::Stdout::Lines).await.result;
+        assert_eq!(ran, Err(InvokeError::Timeout { limit_ms: 200 }));
+    }
+}
+
+/// Makes a component one that is taken for a program.
+const RUN: &str = r#"
+  (core module $r (func (export "run") (result i32) i32.const 0))
+  (core instance $i (instantiate $r))
+  (func $run (result (result)) (canon lift (core func $i "run")))
+  (instance $interface (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.0" (instance $interface))"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gigabyte_of_output_is_neither_kept_nor_stored() {
+    let (mut call, product) = call("gigabyte");
+    call.timeout_ms = 60_000;
+    let (context, batch) = (context(), events(&["a"]));
+    let invoked = in_company(HOST.subscription(&HOSTILE, &call, &context, &batch)).await;
+    assert!(invoked.result.is_ok() && invoked.report.log_truncated, "{:?}", invoked.result);
+    assert!(product.lines().iter().map(String::len).sum::<usize>() < 300 << 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_lines_for_each_event_are_cut() {
+    let texts: Vec<String> = (0..200).map(|n| format!("event {n}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let (call, product) = call("chatty");
+    let (context, batch) = (context(), events(&texts));
+    let invoked = in_company(HOST.subscription(&HOSTILE, &call, &context, &batch)).await;
+    assert!(invoked.result.is_ok(), "{:?}", invoked.result);
+    let lines = product.lines();
+    assert!(lines.iter().map(String::len).sum::<usize>() < 300 << 10 && lines.len() < 20_000);
+    assert!(lines.last().is_some_and(|line| line.contains("truncated")), "{:?}", lines.last());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bomb_of_log_events_is_throttled() {
+    let (call, product) = call_with("fork-bomb", Product::default(), Grants::all());
+    let (context, batch) = (context(), events(&["a"]));
+    let invoked = in_company(HOST.subscription(&HOSTILE, &call, &context, &batch)).await;
+    assert!(invoked.result.is_ok(), "{:?}", invoked.result);
+    assert_eq!(invoked.effects.writes.len(), 10_000);
+    assert_eq!(product.lines(), ["after 10000: SinkError::Throttled"]);
+}

@@ -7,14 +7,21 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Instant;
 
 use wasm::{
-    BatchContext, Call, Clock, Grants, Host, HostOptions, Limits, LogEvent, LogLine, Module, NotifyError,
-    Services, SinkError, StateEntry, StateError,
+    BatchContext, Call, Clock, CompiledKey, Egress, Grants, Host, HostOptions, Limits, LogEvent, LogLine,
+    Module, NotifyError, Services, SinkError, StateEntry, StateError,
 };
 
 /// 2026-01-02T03:04:05Z.
 pub(crate) const NOW_MS: i64 = 1_767_323_045_000;
 
-struct TestClock(Instant);
+pub(crate) struct TestClock(Instant);
+
+impl TestClock {
+    #[allow(clippy::disallowed_methods, reason = "the tests are the root of this room")]
+    pub(crate) fn new() -> TestClock {
+        TestClock(Instant::now())
+    }
+}
 
 impl Clock for TestClock {
     fn now_ms(&self) -> i64 {
@@ -26,13 +33,20 @@ impl Clock for TestClock {
 }
 
 pub(crate) static HOST: LazyLock<Host> = LazyLock::new(|| {
-    #[allow(clippy::disallowed_methods, reason = "the tests are the root of this room")]
-    let clock = Arc::new(TestClock(Instant::now()));
-    Host::new(HostOptions { limits: Limits::default(), clock }).expect("an engine")
+    let clock = Arc::new(TestClock::new());
+    let compiled_key = CompiledKey::new([7; 32]);
+    Host::new(HostOptions { limits: Limits::default(), clock, compiled_key }).expect("an engine")
 });
 
-const GUEST_PACKAGES: [&str; 6] =
-    ["hostile-guest", "program-guest", "redact", "latency-extractor", "slack-action", "error-digest"];
+const GUEST_PACKAGES: [&str; 7] = [
+    "hostile-guest",
+    "program-guest",
+    "web-guest",
+    "redact",
+    "latency-extractor",
+    "slack-action",
+    "error-digest",
+];
 
 static GUESTS: LazyLock<PathBuf> = LazyLock::new(build);
 
@@ -71,6 +85,7 @@ pub(crate) static PROGRAM: LazyLock<Module> = LazyLock::new(|| compiled("program
 pub(crate) struct Product {
     pub(crate) lines: Mutex<Vec<String>>,
     pub(crate) state: Option<BTreeMap<String, StateEntry>>,
+    pub(crate) egress: Option<Arc<dyn Egress>>,
 }
 
 impl Product {
@@ -94,6 +109,9 @@ impl Services for Product {
             "/out" | "/other" => Ok(()),
             _ => Err(SinkError::NoSuchGroup(group.to_owned())),
         }
+    }
+    fn egress(&self) -> Option<Arc<dyn Egress>> {
+        self.egress.clone()
     }
     fn state_get(&self, key: &str) -> Result<Option<StateEntry>, StateError> {
         Ok(self.state.as_ref().ok_or_else(StateError::unsupported)?.get(key).cloned())

@@ -34,6 +34,24 @@ fn common(behaviour: &str) {
                 println!("line {i} of a flood that does not end");
             }
         }
+        "host-loop" => loop {
+            std::hint::black_box(logboom_sdk::invocation::remaining_ms());
+        },
+        "gigabyte" => {
+            let chunk = vec![b'x'; 64 << 10];
+            for _ in 0..(1 << 30) / chunk.len() {
+                let _full = std::io::Write::write_all(&mut std::io::stdout(), &chunk);
+            }
+        }
+        "fork-bomb" => {
+            let event = |n: u64| NewEvent { timestamp: 1, message: format!("event {n}") };
+            for n in 0.. {
+                if let Err(error) = log_sink::put("/out", "s", &[event(n)]) {
+                    println!("after {n}: {error:?}");
+                    break;
+                }
+            }
+        }
         "panic" => panic!("no such user: {}", 7),
         "exit" => std::process::exit(3),
         _ => {}
@@ -50,6 +68,11 @@ impl Subscription for Hostile {
         let behaviour = behaviour();
         common(&behaviour);
         match behaviour.as_str() {
+            "chatty" => {
+                for event in &events {
+                    (0..1000).for_each(|n| println!("line {n} about {}", event.message));
+                }
+            }
             "poison" => assert!(!events.iter().any(|e| e.message.contains("poison")), "poisoned"),
             "some" => return failed(vec![2, 0, 2]),
             "wrong-index" => return failed(vec![events.len() as u32]),
