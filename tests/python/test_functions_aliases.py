@@ -11,9 +11,9 @@ from test_functions_versions import ARN, publish
 
 def two_versions(server, one, first="good", second="good"):
     """`$LATEST` and version 2 are alike; version 1 is the one before."""
-    deploy(server, one, guest("hostile_guest"), Environment={"Variables": {"behaviour": first, "n": "1"}})
+    deploy(server, one, guest("hostile_guest"), Environment={"Variables": {"behaviour": first, "number": "1"}})
     publish(server, one)
-    update(server, one, behaviour=second, n="2")
+    update(server, one, behaviour=second, number="2")
     publish(server, one)
 
 
@@ -113,7 +113,7 @@ def test_a_subscription_follows_the_alias_under_load(fresh):
     code = guest("hostile_guest")
     deploy(fresh, "digest", code, Environment={"Variables": {"behaviour": "facts"}})
     publish(fresh, "digest")
-    update(fresh, "digest", behaviour="facts", n="2")
+    update(fresh, "digest", behaviour="facts", number="2")
     publish(fresh, "digest")
     lambdas = fresh.functions
     lambdas.create_alias(FunctionName="digest", Name="live", FunctionVersion="1")

@@ -37,7 +37,7 @@ def test_tags_that_mean_nothing_are_refused(server, name):
         (lambdas.untag_resource, {"TagKeys": ["a"]}),
     ):
         assert error("ResourceNotFoundException", call, Resource=missing, **more) == f"Function not found: {missing}"
-    layer = f"arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping:x"
+    layer = f"arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping:01234567-89ab-cdef-0123-456789abcdef"
     assert "not the ARN of a function" in error("InvalidParameterValueException", lambdas.list_tags, Resource=layer)
 
 

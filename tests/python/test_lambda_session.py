@@ -49,7 +49,7 @@ def test_a_session_of_the_command_line(fresh, tmp_path):
     versions = aws("list-versions-by-function --function-name orders")["Versions"]
     assert [version["Version"] for version in versions] == ["$LATEST", "1", "2"]
     assert versions[1]["CodeSha256"] != versions[2]["CodeSha256"]
-    shifted = aws('update-alias --function-name orders --name live --routing-config AdditionalVersionWeights={"2"=0.5}')
+    shifted = aws('update-alias --function-name orders --name live --routing-config AdditionalVersionWeights={2=0.5}')
     assert shifted["RoutingConfig"] == {"AdditionalVersionWeights": {"2": 0.5}}
     assert aws("get-alias --function-name orders --name live")["FunctionVersion"] == "1"
     back = aws("update-alias --function-name orders --name live --routing-config AdditionalVersionWeights={}")

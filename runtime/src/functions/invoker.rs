@@ -115,7 +115,7 @@ async fn invoke(
         hop,
         sources: Vec::new(),
     };
-    let ran = hand_over(app, &ready, &cause, call).await?;
+    let (ran, says_when_never) = hand_over(app, &ready, &cause, call).await?;
     let (response, failed) = match &ran.result {
         Ok(Answer::Bytes(bytes)) => (parsed(&String::from_utf8_lossy(bytes)), false),
         Ok(_) => (serde_json::Value::Null, false),
@@ -123,7 +123,8 @@ async fn invoke(
     };
     executed(Executed { version: ready.record.version, failed, response });
     ran.result.map(drop).map_err(|error| {
-        if error.may_retry() {
+        let failed = matches!(error, wasm::InvokeError::Handler { .. });
+        if error.may_retry() || failed && !says_when_never {
             InvokeError::Failed(error.to_string())
         } else {
             InvokeError::Missing(error.to_string())
@@ -141,25 +142,27 @@ fn request_id(app: &App, call: &Invocation<'_>) -> String {
     }
 }
 
+/// Makes the call in the shape that the function takes; whether that is one in which a function can say that it
+/// must not be tried again. AWS tries every other failure again.
 async fn hand_over(
     app: &Arc<App>,
     ready: &Ready,
     cause: &Cause,
     call: Invocation<'_>,
-) -> Result<Ran, InvokeError> {
+) -> Result<(Ran, bool), InvokeError> {
     let throttled = |Throttled| InvokeError::Busy("its reserved concurrency is used up".to_owned());
     if ready.module.has(Role::AlarmAction)
         && let Some(event) = alarm::event(call.payload, 1)
     {
-        return try_run(app, ready, cause, Work::Alarm(&event)).await.map_err(throttled);
+        return Ok((try_run(app, ready, cause, Work::Alarm(&event)).await.map_err(throttled)?, true));
     }
     if ready.module.has(Role::Lambda) {
         let work = Work::Lambda(call.payload.as_bytes());
-        return try_run(app, ready, cause, work).await.map_err(throttled);
+        return Ok((try_run(app, ready, cause, work).await.map_err(throttled)?, false));
     }
     if ready.module.has(Role::Command) {
         let work = Work::Command(Bytes::from(call.payload.to_owned()), Stdout::Lines);
-        return try_run(app, ready, cause, work).await.map_err(throttled);
+        return Ok((try_run(app, ready, cause, work).await.map_err(throttled)?, false));
     }
     let roles = ready.record.roles.join(", ");
     Err(InvokeError::Missing(format!(
