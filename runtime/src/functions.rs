@@ -2,16 +2,19 @@
 //! topics, filters), compiled modules, and the bounds on how many run. Refuses to know the Lambda API
 //! (`api/lambda`), what a guest may do (`wasm`), and who reads which events (`ingest`).
 
+mod admit;
 pub(crate) mod alarm;
 pub(crate) mod attach;
 pub(crate) mod breakers;
 mod compiled;
+mod destinations;
 mod effects;
 pub(crate) mod events;
 mod invoker;
 pub(crate) mod ledger;
 mod output;
 pub(crate) mod registry;
+pub(crate) mod resolve;
 mod run;
 mod secrets;
 mod services;
@@ -29,15 +32,19 @@ use wire::Fault;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::meta::{MetaError, Tx};
+use crate::meta::{MetaError, Tx, remove_versions};
 use crate::outbox::Refused;
 use crate::records::Scope;
+use crate::records::aliases::ALIASES;
 
 use breakers::Breakers;
+
+pub(crate) use admit::{Throttled, run, try_run};
 pub(crate) use compiled::Compiled;
-use invoker::Invoker;
+pub(crate) use destinations::Destination;
+pub(crate) use invoker::Invoker;
 pub(crate) use output::PREFIX as OUTPUT_PREFIX;
-pub(crate) use run::{Answer, Cause, Ran, Work, run};
+pub(crate) use run::{Answer, Cause, Ran, Work};
 pub(crate) use secrets::SecretPlace;
 pub(crate) use way_out::WayOut;
 
@@ -125,6 +132,7 @@ struct Place {
     effectful: Semaphore,
     /// Apart, so that a call that stores events never waits for itself as their transformer.
     pure: Semaphore,
+    admission: admit::Admission,
     /// Held alone by a call that appends log events and commits state: nothing may change that state between.
     commits: RwLock<()>,
 }
@@ -134,6 +142,7 @@ impl Place {
         Place {
             effectful: Semaphore::new(at_once),
             pure: Semaphore::new(at_once),
+            admission: admit::Admission::default(),
             commits: RwLock::default(),
         }
     }
@@ -164,7 +173,7 @@ impl wasm::Clock for GuestClock {
 pub(crate) struct Ready {
     /// Account and region.
     pub(crate) scope: Scope,
-    /// The record it was found under.
+    /// The record of the version that is run: `version` and `digest` say which one.
     pub(crate) record: FunctionRecord,
     /// Its code.
     pub(crate) module: Module,
@@ -212,27 +221,29 @@ pub(crate) fn start(app: &Arc<App>) {
 ///
 /// # Errors
 /// Storage failures.
-pub(crate) fn remove_all(tx: &mut Tx<'_>, function: u64) -> Result<(), MetaError> {
+pub(crate) fn remove_all(tx: &mut Tx<'_>, function: u64, now_ms: i64) -> Result<(), MetaError> {
+    remove_versions(tx, function)?;
+    ALIASES.remove_all(tx, function, now_ms)?;
     state::remove_all(tx, function)?;
     ledger::remove_all(tx, function)?;
     effects::remove_all(tx, function)
 }
 
-/// Writes a call of a function to be made later, durably.
+/// Writes a call of a function (`NAME` or `NAME:QUALIFIER`) to be made later, durably.
 ///
 /// # Errors
 /// `TooManyRequestsException` when too many wait, metadata failures.
 pub(crate) async fn enqueue(
     app: &Arc<App>,
     scope: &Scope,
-    record: &FunctionRecord,
+    function: &str,
     payload: String,
     key: &str,
 ) -> Result<(), Fault> {
     let call = InvokeRecord {
-        function_arn: format!("arn:aws:lambda:{}:{}:function:{}", scope.region, scope.account, record.name),
+        function_arn: format!("arn:aws:lambda:{}:{}:function:{function}", scope.region, scope.account),
         payload,
-        principal: "lambda.amazonaws.com".to_owned(),
+        principal: invoker::PRINCIPAL.to_owned(),
         source_arn: String::new(),
         hop: 0,
     };

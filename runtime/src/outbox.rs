@@ -14,7 +14,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use deliver::egress::Rules;
-use deliver::lambda::LambdaInvoker;
 use deliver::outbox::Payload;
 use deliver::{Limits, OutboxRecord, Records};
 use tokio::sync::watch;
@@ -22,6 +21,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::clock::{Clock, Nudge};
 use crate::config::Config;
+use crate::functions::Invoker;
 use crate::ingest::activity::Count;
 use crate::meta::MetaError;
 
@@ -50,7 +50,7 @@ pub(crate) struct Outbox {
     pub(crate) signing: Arc<Signing>,
     /// Where the server listens, known once it does: links point there unless `public_url` is set.
     address: OnceLock<SocketAddr>,
-    functions: OnceLock<Arc<dyn LambdaInvoker>>,
+    functions: OnceLock<Arc<Invoker>>,
     nudge: OnceLock<Nudge>,
     /// How attempts ended.
     pub(crate) tally: Tally,
@@ -87,7 +87,7 @@ impl Outbox {
     }
 
     /// Connects the functions: from now on topics and alarms may call them. Once.
-    pub(crate) fn connect_functions(&self, functions: Arc<dyn LambdaInvoker>) {
+    pub(crate) fn connect_functions(&self, functions: Arc<Invoker>) {
         let _connected = self.functions.set(functions);
     }
 
@@ -126,6 +126,7 @@ pub(crate) fn whom(record: &OutboxRecord) -> &str {
         Payload::Notification(notification) => &notification.subscription_arn,
         Payload::Handshake(handshake) => &handshake.subscription_arn,
         Payload::Invoke(call) => &call.function_arn,
+        Payload::Append(line) => &line.log_group_arn,
     }
 }
 

@@ -180,7 +180,8 @@ def test_permissions(server, name):
     "settings, named",
     [
         ({"Runtime": "python3.12"}, "wasm32-wasip2"),
-        ({"Publish": True}, "Publish"),
+        ({"PublishTo": "LATEST_PUBLISHED"}, "PublishTo"),
+        ({"DeadLetterConfig": {"TargetArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue"}}, "sqs"),
         ({"Layers": [f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:x:1"]}, "Layers"),
         ({"VpcConfig": {"SubnetIds": ["subnet-1"]}}, "VpcConfig"),
         ({"TracingConfig": {"Mode": "Active"}}, "TracingConfig"),

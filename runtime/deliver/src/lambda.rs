@@ -40,10 +40,30 @@ pub enum InvokeError {
     Failed(String),
 }
 
-/// Calls functions; the root implements it.
+/// A line on its way to a log group.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// Account that owns the group.
+    pub account: &'a str,
+    /// Region.
+    pub region: &'a str,
+    /// Log group ARN.
+    pub log_group_arn: &'a str,
+    /// Log stream.
+    pub log_stream: &'a str,
+    /// What is to be stored.
+    pub message: &'a str,
+    /// Loop backstop.
+    pub hop: u32,
+}
+
+/// Calls functions, and stores what became of it; the root implements it.
 pub trait LambdaInvoker: Send + Sync {
     /// Runs the function to its end.
     fn invoke<'a>(&'a self, call: Invocation<'a>) -> BoxFuture<'a, Result<(), InvokeError>>;
+
+    /// Stores a line in a log group.
+    fn append<'a>(&'a self, line: Line<'a>) -> BoxFuture<'a, Result<(), InvokeError>>;
 }
 
 /// The event of an SNS subscription: one record.

@@ -36,6 +36,25 @@ pub struct OutboxRecord {
     /// The last failure.
     #[serde(default)]
     pub last_error: Option<String>,
+    /// How its function is tried, as of the last try; other receivers have a policy of their own.
+    #[serde(default)]
+    pub patience: Patience,
+}
+
+/// How often and how long a function is tried with one asynchronous call. The defaults are AWS's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Patience {
+    /// Tries after the first one in which the function ran and failed (`MaximumRetryAttempts`).
+    pub retries_max: u32,
+    /// Milliseconds after which a call is given up (`MaximumEventAgeInSeconds`).
+    pub age_max_ms: i64,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { retries_max: 2, age_max_ms: 6 * 3600 * 1000 }
+    }
 }
 
 /// What leaves.
@@ -48,6 +67,8 @@ pub enum Payload {
     Handshake(HandshakeRecord),
     /// A direct call of a function, for example an alarm action.
     Invoke(InvokeRecord),
+    /// A line for a log group: what became of an asynchronous call.
+    Append(AppendRecord),
 }
 
 /// A message for one subscription, with what was in force when it was published.
@@ -130,6 +151,20 @@ pub struct InvokeRecord {
     pub hop: u32,
 }
 
+/// A line for a log group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AppendRecord {
+    /// Log group.
+    pub log_group_arn: String,
+    /// Log stream; made if it is missing.
+    pub log_stream: String,
+    /// The line.
+    pub message: String,
+    /// Loop backstop.
+    #[serde(default)]
+    pub hop: u32,
+}
+
 /// A record that is not tried any more, kept to be seen and sent again by hand.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetterRecord {
@@ -139,6 +174,9 @@ pub struct DeadLetterRecord {
     pub error: String,
     /// When it was given up, milliseconds.
     pub died_ms: i64,
+    /// Whether it was given up for its age, and not because it was tried often enough.
+    #[serde(default)]
+    pub expired: bool,
 }
 
 /// What a try came to.
@@ -183,9 +221,10 @@ pub enum Step {
     Dead(Box<DeadLetterRecord>),
 }
 
-/// A function that failed gets two more tries, a minute and two minutes later (asynchronous calls on AWS).
-const FUNCTION_TRIES: u32 = 2;
+/// A function that failed is tried again a minute later, and two minutes after that (asynchronous calls on AWS).
 const FUNCTION_DELAY_MS: u64 = 60_000;
+/// A function that cannot be called now is tried after a second, then after twice the time each, up to this.
+const BUSY_DELAY_MAX_MS: u64 = 5 * 60_000;
 /// A taken record comes back when nobody reported on it for so long: longer than any single try.
 pub const LEASE_MS: i64 = 5 * 60 * 1000;
 
@@ -195,15 +234,30 @@ impl OutboxRecord {
         match &self.payload {
             Payload::Notification(n) => Some(&n.subscription_arn),
             Payload::Handshake(h) => Some(&h.subscription_arn),
-            Payload::Invoke(_) => None,
+            Payload::Invoke(_) | Payload::Append(_) => None,
         }
     }
 
-    fn policy(&self) -> &RetryPolicy {
+    /// Whether a function is to be called.
+    pub fn calls_function(&self) -> bool {
         match &self.payload {
-            Payload::Notification(n) => &n.retry,
-            Payload::Handshake(h) => &h.retry,
-            Payload::Invoke(_) => &retry::FUNCTION,
+            Payload::Notification(n) => n.protocol == Protocol::Lambda,
+            Payload::Handshake(_) | Payload::Append(_) => false,
+            Payload::Invoke(_) => true,
+        }
+    }
+
+    /// When it is tried again that could not be delivered now; `None` when it was tried often enough.
+    fn delay_ms(&self, jitter: f64) -> Option<u64> {
+        match &self.payload {
+            Payload::Notification(n) => n.retry.delay_ms(self.attempt + 1, jitter),
+            Payload::Handshake(h) => h.retry.delay_ms(self.attempt + 1, jitter),
+            Payload::Append(_) => retry::FUNCTION.delay_ms(self.attempt + 1, jitter),
+            // As long as its age allows.
+            Payload::Invoke(_) => {
+                let busy = self.attempt.saturating_sub(self.function_failures).min(16);
+                Some(jittered((1_000 << busy).min(BUSY_DELAY_MAX_MS), jitter))
+            }
         }
     }
 
@@ -226,28 +280,40 @@ pub fn next(mut record: OutboxRecord, result: SendResult, now_ms: i64, jitter: f
         SendResult::Refused { error } => (error, None),
         SendResult::FunctionFailed { error } => {
             record.function_failures += 1;
-            let again = record.function_failures <= FUNCTION_TRIES;
-            (error, again.then(|| FUNCTION_DELAY_MS * u64::from(record.function_failures)))
+            let again = record.function_failures <= record.patience.retries_max;
+            let delay = FUNCTION_DELAY_MS * u64::from(record.function_failures);
+            (error, again.then(|| jittered(delay, jitter)))
         }
         SendResult::Retry { error, after_ms } => {
-            let delay = record.policy().delay_ms(record.attempt + 1, jitter);
+            let delay = record.delay_ms(jitter);
             (error, delay.map(|delay| delay.max(after_ms.unwrap_or(0))))
         }
     };
     record.attempt += 1;
     record.last_error = Some(error.clone());
-    match delay {
-        Some(delay) => {
-            record.due_ms = at(delay);
+    let due_ms = delay.map(at);
+    let expired = due_ms.is_some_and(|due_ms| {
+        record.calls_function() && due_ms.saturating_sub(record.created_ms) > record.patience.age_max_ms
+    });
+    match due_ms.filter(|_| !expired) {
+        Some(due_ms) => {
+            record.due_ms = due_ms;
             Step::Retry(Box::new(record))
         }
-        None => Step::Dead(Box::new(DeadLetterRecord { record, error, died_ms: now_ms })),
+        None => Step::Dead(Box::new(DeadLetterRecord { record, error, died_ms: now_ms, expired })),
     }
+}
+
+/// A delay with up to a tenth more; `jitter` is 0..=1.
+fn jittered(delay_ms: u64, jitter: f64) -> u64 {
+    let jitter = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.0 };
+    // At most minutes: exact in a float.
+    delay_ms + (delay_ms as f64 * jitter / 10.0).round() as u64
 }
 
 /// A dead letter as a fresh record, to be sent again.
 pub fn redrive(letter: DeadLetterRecord, id: u64, now_ms: i64) -> OutboxRecord {
-    OutboxRecord { id, attempt: 0, function_failures: 0, due_ms: now_ms, ..letter.record }
+    OutboxRecord { id, attempt: 0, function_failures: 0, due_ms: now_ms, created_ms: now_ms, ..letter.record }
 }
 
 /// Fans a message out: a record for every confirmed subscription whose filter policy lets it pass.
@@ -273,6 +339,7 @@ pub fn expand(
             due_ms: now_ms,
             created_ms: now_ms,
             last_error: None,
+            patience: Patience::default(),
         })
         .collect()
 }
@@ -354,6 +421,7 @@ pub fn handshake(
         due_ms: now_ms,
         created_ms: now_ms,
         last_error: None,
+        patience: Patience::default(),
     }
 }
 
@@ -377,6 +445,31 @@ pub fn invoke(
         due_ms: now_ms,
         created_ms: now_ms,
         last_error: None,
+        patience: Patience::default(),
+    }
+}
+
+/// A line for a log group; `key` is the same for every try.
+pub fn append(
+    account: &str,
+    region: &str,
+    line: AppendRecord,
+    key: &str,
+    id: u64,
+    now_ms: i64,
+) -> OutboxRecord {
+    OutboxRecord {
+        id,
+        account: account.to_owned(),
+        region: region.to_owned(),
+        key: key.to_owned(),
+        payload: Payload::Append(line),
+        attempt: 0,
+        function_failures: 0,
+        due_ms: now_ms,
+        created_ms: now_ms,
+        last_error: None,
+        patience: Patience::default(),
     }
 }
 

@@ -191,7 +191,7 @@ pub fn take_due<R: Records + ?Sized>(
             Payload::Handshake(h) => {
                 !h.leaving && records.subscription_by_arn(&h.subscription_arn)?.is_none()
             }
-            Payload::Invoke(_) => false,
+            Payload::Invoke(_) | Payload::Append(_) => false,
         };
         if ended {
             records.outbox_delete(record.id)?;

@@ -10,9 +10,11 @@ use crate::egress::{Dial, Gate, Resolve, Rules, System};
 use crate::email::{self, Mailer, SmtpOptions};
 use crate::envelope::{self, Asking, Handshake, Links};
 use crate::http::{self, Endpoint, Poster};
-use crate::lambda::{self, Invocation, InvokeError, LambdaInvoker};
+use crate::lambda::{self, Invocation, InvokeError, LambdaInvoker, Line};
 use crate::notice::Notice;
-use crate::outbox::{HandshakeRecord, InvokeRecord, Notification, OutboxRecord, Payload, SendResult};
+use crate::outbox::{
+    AppendRecord, HandshakeRecord, InvokeRecord, Notification, OutboxRecord, Payload, SendResult,
+};
 use crate::signature::{Signer, SigningKey, Version};
 use crate::subscription::Protocol;
 use crate::throttle::Throttle;
@@ -104,6 +106,7 @@ impl Sender {
             }
             Payload::Handshake(h) => self.handshake(h, &signer(h.version)).await,
             Payload::Invoke(call) => call_directly(record, call, lambda).await,
+            Payload::Append(line) => store(record, line, lambda).await,
         }
     }
 
@@ -262,6 +265,18 @@ async fn call_directly(record: &OutboxRecord, call: &InvokeRecord, lambda: &dyn 
         hop: call.hop + 1,
     };
     called(lambda.invoke(call).await)
+}
+
+async fn store(record: &OutboxRecord, line: &AppendRecord, lambda: &dyn LambdaInvoker) -> SendResult {
+    let line = Line {
+        account: &record.account,
+        region: &record.region,
+        log_group_arn: &line.log_group_arn,
+        log_stream: &line.log_stream,
+        message: &line.message,
+        hop: line.hop,
+    };
+    called(lambda.append(line).await)
 }
 
 fn called(outcome: Result<(), InvokeError>) -> SendResult {

@@ -26,7 +26,7 @@ pub(crate) fn needs(scope: &Scope<'_>, service: Service, operation: &str, input:
         Service::Logs => log_groups(scope, operation, input),
         Service::CloudWatch => alarms(scope, input),
         Service::Sns => topics(scope, input),
-        Service::Lambda => functions(scope, input),
+        Service::Lambda => functions(scope, operation, input),
         Service::Sts => Vec::new(),
     };
     if resources.is_empty() {
@@ -88,16 +88,33 @@ fn topics(scope: &Scope<'_>, input: &Value) -> Vec<String> {
     names.into_iter().map(|name| arn(scope, "sns", "", name)).collect()
 }
 
-fn functions(scope: &Scope<'_>, input: &Value) -> Vec<String> {
+/// Operations of Lambda whose resource is the version or alias that they name.
+const ON_QUALIFIERS: &[&str] = &["Invoke"];
+
+fn functions(scope: &Scope<'_>, operation: &str, input: &Value) -> Vec<String> {
     let names = texts(input, &["FunctionName", "Resource"]);
     // A partial ARN (`123456789012:function:NAME`) means the same as the name.
     let bare = |name| match str::split_once(name, ":function:") {
-        Some((front, bare)) if !front.starts_with("arn:") => bare,
-        _ => name,
+        Some((_, bare)) => bare,
+        None => name,
     };
-    // Every spelling of the one version there is needs the same: a denied name is denied with its suffix.
-    let names = names.into_iter().map(|name| name.strip_suffix(":$LATEST").unwrap_or(name));
-    names.map(|name| arn(scope, "lambda", "function:", bare(name))).collect()
+    let here = format!("arn:aws:lambda:{}:{}:function:", scope.region, scope.account);
+    let whole = |name: &str| match name.split_once(":function:") {
+        Some((front, _)) if front.starts_with("arn:") => format!("{front}:function:"),
+        _ => here.clone(),
+    };
+    let given = input.get("Qualifier").and_then(Value::as_str);
+    let resources = names.into_iter().map(|name| {
+        let (function, derived) =
+            bare(name).split_once(':').map_or((bare(name), None), |(f, q)| (f, Some(q)));
+        // Every spelling of `$LATEST` needs the same: a denied name is denied with its suffix.
+        let qualifier = derived.or(given).filter(|qualifier| *qualifier != "$LATEST");
+        match qualifier.filter(|_| ON_QUALIFIERS.contains(&operation)) {
+            Some(qualifier) => format!("{}{function}:{qualifier}", whole(name)),
+            None => format!("{}{function}", whole(name)),
+        }
+    });
+    resources.collect()
 }
 
 #[cfg(test)]
@@ -157,6 +174,19 @@ mod tests {
             let needed = needs(&scope, service, operation, &input);
             let resources: Vec<_> = needed.iter().map(|need| need.resource.clone()).collect();
             assert_eq!(resources, expected, "{operation}");
+        }
+        let function = "arn:aws:lambda:eu-west-1:111111111111:function:f";
+        for (operation, input, resource) in [
+            ("Invoke", json!({"FunctionName": "f:$LATEST"}), function.to_owned()),
+            ("Invoke", json!({"FunctionName": "f", "Qualifier": "live"}), format!("{function}:live")),
+            ("Invoke", json!({"FunctionName": "111111111111:function:f:live"}), format!("{function}:live")),
+            ("Invoke", json!({"FunctionName": format!("{function}:2")}), format!("{function}:2")),
+            ("GetFunction", json!({"FunctionName": "f:live"}), function.to_owned()),
+            ("DeleteFunction", json!({"FunctionName": "f", "Qualifier": "2"}), function.to_owned()),
+            ("TagResource", json!({"Resource": function}), function.to_owned()),
+        ] {
+            let needed = needs(&scope, Service::Lambda, operation, &input);
+            assert_eq!(needed[0].resource, resource, "{operation} {input}");
         }
         let invoke = needs(&scope, Service::Lambda, "Invoke", &json!({}));
         assert_eq!((invoke[0].action.as_str(), invoke[0].resource.as_str()), ("lambda:InvokeFunction", "*"));

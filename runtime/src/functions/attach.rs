@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use wasm::{FunctionRecord, Grants, Records, Role, State};
+use wasm::{FunctionRecord, Grants, Role, State};
 
+use super::resolve;
 use crate::app::App;
 use crate::meta::{MetaError, Tx};
 use crate::records::Scope;
@@ -46,26 +47,39 @@ pub(crate) enum Unusable {
     Unfit(String),
 }
 
-/// Whether a function can be used for a purpose: it exists, is not `Failed`, and exports what that needs. One
+/// Whether a function (`NAME`, `NAME:VERSION`, `NAME:ALIAS`) can be used for a purpose: it exists, is not `Failed`, and exports what that needs. One
 /// that is still being compiled is taken; what it exports shows when it is called.
 ///
 /// # Errors
 /// See [`Unusable`].
 pub(crate) fn check(app: &App, scope: &Scope, name: &str, purpose: Purpose) -> Result<(), Unusable> {
-    let found = app.meta.read(|tx| tx.function(&scope.account, &scope.region, name));
-    fits(found.map_err(|error: MetaError| Unusable::Unfit(error.to_string()))?, name, purpose)
+    app.meta.read(|tx| Ok::<_, MetaError>(check_in(tx, scope, name, purpose))).unwrap_or_else(unreadable)
 }
 
-/// As [`check`], for what was found under `name`.
+fn unreadable(error: MetaError) -> Result<(), Unusable> {
+    Err(Unusable::Unfit(error.to_string()))
+}
+
+/// As [`check`], inside a transaction: of an alias all its versions have to fit.
 ///
 /// # Errors
 /// See [`Unusable`].
-pub(crate) fn fits(found: Option<FunctionRecord>, name: &str, purpose: Purpose) -> Result<(), Unusable> {
-    let record = found.ok_or(Unusable::Missing)?;
+pub(crate) fn check_in(tx: &mut Tx<'_>, scope: &Scope, name: &str, purpose: Purpose) -> Result<(), Unusable> {
+    let found = match resolve::all(tx, scope, name) {
+        Ok(found) => found,
+        Err(error) => return unreadable(error),
+    };
+    if found.is_empty() {
+        return Err(Unusable::Missing);
+    }
+    found.iter().try_for_each(|record| fits(record, name, purpose))
+}
+
+fn fits(record: &FunctionRecord, name: &str, purpose: Purpose) -> Result<(), Unusable> {
     if record.state == State::Failed {
         return Err(Unusable::Unfit(format!("the function {name} has failed: {}", record.state_reason)));
     }
-    if record.roles.is_empty() || purpose.roles().iter().any(|role| has(&record, *role)) {
+    if record.roles.is_empty() || purpose.roles().iter().any(|role| has(record, *role)) {
         return Ok(());
     }
     let wanted: Vec<&str> = purpose.roles().iter().map(|role| role.name()).collect();
@@ -82,12 +96,8 @@ pub(crate) fn fits(found: Option<FunctionRecord>, name: &str, purpose: Purpose) 
 /// # Errors
 /// A sentence that says what the function exports.
 pub(crate) fn check_arn(tx: &mut Tx<'_>, scope: &Scope, arn: &str, purpose: Purpose) -> Result<(), String> {
-    let here = format!("arn:aws:lambda:{}:{}:function:", scope.region, scope.account);
-    let Some(name) = arn.strip_prefix(&here) else { return Ok(()) };
-    let name = name.strip_suffix(":$LATEST").unwrap_or(name);
-    let found =
-        tx.function(&scope.account, &scope.region, name).map_err(|error: MetaError| error.to_string())?;
-    match fits(found, name, purpose) {
+    let Some(name) = resolve::of_arn(scope, arn) else { return Ok(()) };
+    match check_in(tx, scope, name, purpose) {
         Ok(()) | Err(Unusable::Missing) => Ok(()),
         Err(Unusable::Unfit(reason)) => Err(format!("{arn} cannot be used: {reason}.")),
     }

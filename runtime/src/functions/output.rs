@@ -1,4 +1,4 @@
-//! Owns the log groups of functions: made at first use, one stream per function and day of this process, one
+//! Owns the log groups of functions: made at first use, one stream per version and day of this process, one
 //! append per call. Refuses to know what the lines say. They go in as any events do, one hop further.
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,9 +20,9 @@ pub(crate) const PREFIX: &str = "/aws/lambda/";
 /// What AWS counts per event beside its text.
 const EVENT_OVERHEAD: u64 = 26;
 
-/// The streams this process writes to, by function id: the day, and the group and stream of that day.
+/// The streams this process writes to, by function id and version: the day, and the group and stream of that day.
 #[derive(Default)]
-pub(super) struct Streams(Mutex<HashMap<u64, (String, GroupRecord, StreamRecord)>>);
+pub(super) struct Streams(Mutex<HashMap<(u64, String), (String, GroupRecord, StreamRecord)>>);
 
 /// Stores the lines of a call. What cannot be stored is said in the process's own log: the call is over, and
 /// its effects are durable.
@@ -34,7 +34,7 @@ pub(super) async fn append(app: &Arc<App>, ready: &Ready, hop: u8, lines: Vec<(i
             match store(app, ready, hop, events).await {
                 Err(error) if again => {
                     tracing::debug!(function = ready.record.name, error, "its stream is made again");
-                    lock(&app.functions.streams.0).remove(&ready.record.id);
+                    lock(&app.functions.streams.0).remove(&(ready.record.id, ready.record.version.clone()));
                 }
                 Err(error) => {
                     tracing::error!(
@@ -80,7 +80,7 @@ fn batches(events: &[(i64, String)]) -> impl Iterator<Item = &[(i64, String)]> {
 async fn destination(app: &Arc<App>, ready: &Ready) -> Result<(GroupRecord, StreamRecord), MetaError> {
     let now_ms = app.clock.now_ms();
     let day = DateTime::from_timestamp_millis(now_ms).unwrap_or_default().format("%Y/%m/%d").to_string();
-    let id = ready.record.id;
+    let id = (ready.record.id, ready.record.version.clone());
     if let Some((of, group, stream)) = lock(&app.functions.streams.0).get(&id)
         && *of == day
     {

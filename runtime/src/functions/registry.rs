@@ -8,20 +8,27 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use wasm::{FunctionRecord, Module, Records, State};
 
-use super::{Functions, NotReady, Ready, lock};
+use super::{Functions, NotReady, Ready, lock, resolve};
 use crate::app::App;
-use crate::meta::{MetaError, Tx, every_function};
+use crate::meta::{MetaError, Tx, every_function, every_version};
 use crate::records::Scope;
+use crate::records::aliases::ALIASES;
 
 /// How long a caller waits for a function that is still being compiled: small ones take less than a second.
 const PENDING_WAIT: Duration = Duration::from_secs(5);
 
-/// The function of this name, compiled. One that is still being compiled is waited for a little.
+/// What answers the call or delivery with this id, compiled: `function` is `NAME`, `NAME:VERSION` or `NAME:ALIAS`.
+/// One that is still being compiled is waited for a little.
 ///
 /// # Errors
 /// See [`NotReady`].
-pub(crate) async fn ready(app: &Arc<App>, scope: &Scope, name: &str) -> Result<Ready, NotReady> {
-    let found = app.meta.read(|tx| tx.function(&scope.account, &scope.region, name))?;
+pub(crate) async fn ready(
+    app: &Arc<App>,
+    scope: &Scope,
+    function: &str,
+    id: &str,
+) -> Result<Ready, NotReady> {
+    let found = app.meta.read(|tx| resolve::find(tx, scope, function, id))?;
     let record = found.ok_or(NotReady::Missing)?;
     let made = match record.state {
         State::Failed => return Err(NotReady::Failed(record.state_reason)),
@@ -115,6 +122,7 @@ fn settle(
     outcome: Result<Vec<String>, String>,
 ) -> Result<(), MetaError> {
     let Scope { account, region } = scope;
+    settle_versions(tx, of.id, digest, &outcome)?;
     let Some(mut record) = tx.function(account, region, &of.name)?.filter(|found| found.id == of.id) else {
         return Ok(());
     };
@@ -159,7 +167,32 @@ fn settle(
     }
 }
 
-/// Removes code that no function has any more.
+/// Versions that were published together with code on its way share what becomes of it.
+fn settle_versions(
+    tx: &mut Tx<'_>,
+    function: u64,
+    digest: &str,
+    outcome: &Result<Vec<String>, String>,
+) -> Result<(), MetaError> {
+    for mut version in tx.versions(function, 0, usize::MAX)? {
+        if version.state != State::Pending || version.digest != digest {
+            continue;
+        }
+        match outcome {
+            Ok(roles) => (version.state, version.roles) = (State::Active, roles.clone()),
+            Err(reason) => {
+                version.state = State::Failed;
+                (version.state_reason, version.state_reason_code) =
+                    (reason.clone(), "FunctionError".to_owned());
+            }
+        }
+        version.revision += 1;
+        tx.put_version(&version)?;
+    }
+    Ok(())
+}
+
+/// Removes code that no function and no version has any more.
 ///
 /// # Errors
 /// Storage failures.
@@ -167,7 +200,7 @@ pub(crate) fn forget_code(tx: &mut Tx<'_>, digest: &str) -> Result<(), MetaError
     let uses = |record: &FunctionRecord| {
         record.digest == digest || record.staged.as_ref().is_some_and(|staged| staged.digest == digest)
     };
-    if every_function(tx)?.iter().any(|(_, _, record)| uses(record)) {
+    if every_function(tx)?.iter().any(|(_, _, record)| uses(record)) || every_version(tx)?.iter().any(uses) {
         return Ok(());
     }
     tx.delete_code(digest)
@@ -190,6 +223,12 @@ pub(crate) fn start(app: &Arc<App>) {
             warm.push(record.digest);
         }
     }
+    match app.meta.read(|tx| aliased(tx)) {
+        Ok(digests) => warm.extend(digests),
+        Err(error) => {
+            tracing::error!(%error, "aliases cannot be read; their versions are compiled when called")
+        }
+    }
     let app = Arc::clone(app);
     tokio::spawn(async move {
         let shared = Arc::clone(&app);
@@ -210,14 +249,31 @@ pub(crate) fn forget(app: &App, record: &FunctionRecord) {
     prune(app);
 }
 
-/// Drops the modules that no function has any more, in memory and on disk.
-fn prune(app: &App) {
-    let Ok(every) = app.meta.read(|tx| every_function(tx)) else { return };
+/// Drops the modules that no function has any more, in memory and on disk. Those of versions that no alias names go too, and are made
+/// again when they are called: there may be any number of them.
+pub(crate) fn prune(app: &App) {
+    let Ok((every, aliased)) = app.meta.read(|tx| Ok::<_, MetaError>((every_function(tx)?, aliased(tx)?)))
+    else {
+        return;
+    };
     let used: BTreeSet<String> = every
         .into_iter()
         .flat_map(|(_, _, record)| [Some(record.digest), record.staged.map(|staged| staged.digest)])
         .flatten()
+        .chain(aliased)
         .collect();
     lock(&app.functions.modules).retain(|digest, _| used.contains(digest));
     app.functions.compiled.sweep(app.functions.host.engine_hash(), &used);
+}
+
+/// The code of the versions that aliases name.
+fn aliased(tx: &mut Tx<'_>) -> Result<Vec<String>, MetaError> {
+    let mut digests = Vec::new();
+    for (function, alias) in ALIASES.every(tx)? {
+        let Some(alias) = alias.body else { continue };
+        for number in alias.versions().filter_map(|version| version.parse().ok()) {
+            digests.extend(tx.version(function, number)?.map(|version| version.digest));
+        }
+    }
+    Ok(digests)
 }

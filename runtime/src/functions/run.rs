@@ -53,7 +53,7 @@ pub(crate) enum Work<'a> {
 }
 
 impl Work<'_> {
-    fn is_pure(&self) -> bool {
+    pub(super) fn is_pure(&self) -> bool {
         matches!(self, Work::Filter(..) | Work::Extract(..))
     }
 }
@@ -82,8 +82,8 @@ pub(crate) struct Ran {
     pub(crate) lines: Vec<String>,
 }
 
-/// Runs a function to its end: its effects are durable and its lines stored when this returns.
-pub(crate) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work<'_>) -> Ran {
+/// Runs a call that was admitted: its effects are durable and its lines stored when this returns.
+pub(super) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work<'_>) -> Ran {
     let _busy = app.clock.busy();
     let functions = &app.functions;
     let pure = work.is_pure();

@@ -22,7 +22,7 @@ pub(crate) use crate::functions::attach::{Purpose, Unusable};
 pub(crate) struct Batch<'a> {
     /// Account and region of the group, and so of the function.
     pub(crate) scope: &'a Scope,
-    /// Name of the function.
+    /// Name of the function, with a qualifier if one was given.
     pub(crate) function: &'a str,
     /// Name of the group.
     pub(crate) group: &'a str,
@@ -142,7 +142,8 @@ pub(crate) async fn deliver(app: &Arc<App>, batch: &Batch<'_>) -> Delivered {
 
 impl<'a> Batch<'a> {
     async fn ready(&self, app: &Arc<App>) -> Result<Ready, String> {
-        let ready = registry::ready(app, self.scope, self.function).await;
+        let id = self.delivery_id(0..self.events.len());
+        let ready = registry::ready(app, self.scope, self.function, &id).await;
         ready.map_err(|error| format!("{}: {error}", self.function))
     }
 

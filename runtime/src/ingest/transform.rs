@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use store::{Events, batch};
-use wasm::{LogEvent, Records, Verdict};
+use wasm::{LogEvent, Verdict};
 
 use super::accept::AcceptError;
 use crate::app::App;
 use crate::functions::attach::{self, Purpose, Unusable};
 use crate::functions::{OUTPUT_PREFIX, events, registry};
-use crate::meta::{MetaError, Tx};
+use crate::meta::Tx;
 use crate::records::Scope;
 use crate::records::groups::GroupRecord;
 use crate::records::streams::StreamRecord;
@@ -88,9 +88,7 @@ pub(crate) fn check(
     if group.starts_with(OUTPUT_PREFIX) {
         return Err(format!("{group} holds the output of a function, which goes through no transformer."));
     }
-    let found =
-        tx.function(&scope.account, &scope.region, name).map_err(|error: MetaError| error.to_string())?;
-    attach::fits(found, name, Purpose::Filter).map_err(|unusable| match unusable {
+    attach::check_in(tx, scope, name, Purpose::Filter).map_err(|unusable| match unusable {
         Unusable::Missing => format!("The tag {FUNCTION} cannot be set: there is no function {name}."),
         Unusable::Unfit(reason) => format!("The tag {FUNCTION} cannot be set: {reason}."),
     })
@@ -133,7 +131,9 @@ async fn ask(
     function: &str,
     (hop, events): (u8, &Events),
 ) -> Result<Events, String> {
-    let ready = registry::ready(app, &group.scope, function).await.map_err(|error| error.to_string())?;
+    let delivery_id = format!("transform-{}", app.clock.uuid());
+    let ready = registry::ready(app, &group.scope, function, &delivery_id).await;
+    let ready = ready.map_err(|error| error.to_string())?;
     let now_ms = app.clock.now_ms();
     // They came in as text.
     let texts: Vec<(i64, Cow<'_, str>)> =
@@ -152,7 +152,6 @@ async fn ask(
         filter: "transformer".to_owned(),
         attempt: 1,
     };
-    let delivery_id = format!("transform-{}", app.clock.uuid());
     let verdicts = events::verdicts(app, &ready, &origin, &delivery_id, &given).await;
     let verdicts = verdicts.map_err(|error| error.to_string())?;
     let mut stored = Events::with_capacity(events.len(), 0);
@@ -178,10 +177,10 @@ async fn ask(
 
 #[cfg(test)]
 mod tests {
-    use wasm::{FunctionRecord, Role, State};
+    use wasm::{FunctionRecord, Records as _, Role, State};
 
     use super::*;
-    use crate::meta::Meta;
+    use crate::meta::{Meta, MetaError};
 
     #[test]
     fn the_tags_are_checked_when_they_are_set() {

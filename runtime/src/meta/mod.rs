@@ -33,7 +33,7 @@ pub(crate) use key::{Key, Span};
 pub(crate) use rewrite::Unopened;
 pub(crate) use table::{Blob, Table};
 pub(crate) use tx::Tx;
-pub(crate) use verbs::{StoreManifest, every_function};
+pub(crate) use verbs::{StoreManifest, every_function, every_version, remove_versions};
 
 use backend::Backend;
 use writer::Writer;

@@ -2,7 +2,7 @@
 //! transaction of whoever causes it. Refuses to know when and how they are sent.
 
 use deliver::message::Message;
-use deliver::outbox::{self, InvokeRecord};
+use deliver::outbox::{self, AppendRecord, InvokeRecord};
 use deliver::{Records, Refusal, TopicRecord, records};
 use wire::Fault;
 
@@ -62,9 +62,17 @@ impl Outbox {
         message: &str,
     ) -> Result<(), Refused> {
         let topic = tx.topic_by_arn(topic_arn)?.ok_or_else(|| Refusal::not_found("Topic"))?;
-        let mut message = Message::plain(&self.clock.uuid(), topic_arn, message, self.clock.now_ms());
-        message.subject = subject.map(str::to_owned);
+        let message = Message {
+            subject: subject.map(str::to_owned),
+            body: message.to_owned(),
+            ..self.plain(topic_arn)
+        };
         self.fan_out(tx, &topic, &message)
+    }
+
+    /// An empty message for a topic.
+    pub(crate) fn plain(&self, topic_arn: &str) -> Message {
+        Message::plain(&self.clock.uuid(), topic_arn, "", self.clock.now_ms())
     }
 
     /// As [`Outbox::notify`], for a checked message.
@@ -104,6 +112,23 @@ impl Outbox {
         self.check_room(tx)?;
         let id = tx.next_id("outbox")?;
         let record = outbox::invoke(account, region, call, key, id, self.clock.now_ms());
+        Ok(tx.outbox_put(&record)?)
+    }
+
+    /// As [`Outbox::call_function`], for a line that goes to a log group.
+    ///
+    /// # Errors
+    /// As [`Outbox::call_function`].
+    pub(crate) fn append_line(
+        &self,
+        tx: &mut Tx<'_>,
+        (account, region): (&str, &str),
+        line: AppendRecord,
+        key: &str,
+    ) -> Result<(), Refused> {
+        self.check_room(tx)?;
+        let id = tx.next_id("outbox")?;
+        let record = outbox::append(account, region, line, key, id, self.clock.now_ms());
         Ok(tx.outbox_put(&record)?)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use deliver::egress::{BoxFuture, Listed, Rules};
 use deliver::email::{SmtpOptions, SmtpTls};
-use deliver::lambda::{Invocation, InvokeError, LambdaInvoker};
+use deliver::lambda::{Invocation, InvokeError, LambdaInvoker, Line};
 use deliver::{Sender, SenderOptions};
 
 use super::Outbox;
@@ -52,6 +52,10 @@ pub(super) struct NoFunctions;
 
 impl LambdaInvoker for NoFunctions {
     fn invoke<'a>(&'a self, _call: Invocation<'a>) -> BoxFuture<'a, Result<(), InvokeError>> {
+        Box::pin(async { Err(InvokeError::Missing("this server runs no functions".to_owned())) })
+    }
+
+    fn append<'a>(&'a self, _line: Line<'a>) -> BoxFuture<'a, Result<(), InvokeError>> {
         Box::pin(async { Err(InvokeError::Missing("this server runs no functions".to_owned())) })
     }
 }

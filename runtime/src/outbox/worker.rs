@@ -147,20 +147,27 @@ fn has_ended(tx: &mut Tx<'_>, record: &OutboxRecord) -> Result<bool, MetaError> 
     Ok(match &record.payload {
         Payload::Handshake(handshake) if handshake.leaving => false,
         Payload::Handshake(handshake) => found.is_none_or(|found| found.token != handshake.token),
-        Payload::Notification(_) | Payload::Invoke(_) => found.is_none(),
+        Payload::Notification(_) | Payload::Invoke(_) | Payload::Append(_) => found.is_none(),
     })
 }
 
-async fn deliver_one(flight: &Flight, record: OutboxRecord) {
+async fn deliver_one(flight: &Flight, mut record: OutboxRecord) {
     let app = &flight.app;
     let (id, clock) = (record.id, &app.clock);
-    let result = match app.outbox.functions.get() {
-        Some(functions) => flight.sender.send(&record, &**functions, clock.now_ms()).await,
-        None => flight.sender.send(&record, &NoFunctions, clock.now_ms()).await,
+    let (result, told) = match app.outbox.functions.get() {
+        Some(functions) => {
+            let calling = functions.calling(record.created_ms);
+            (flight.sender.send(&record, &calling, clock.now_ms()).await, calling.told())
+        }
+        None => (flight.sender.send(&record, &NoFunctions, clock.now_ms()).await, None),
     };
+    if let Some(told) = &told {
+        record.patience = told.patience();
+    }
     // 53 bits are what a float holds exactly.
     let jitter = (clock.random_u64() >> 11) as f64 / (1u64 << 53) as f64;
-    let step = outbox::next(record, result, clock.now_ms(), jitter);
+    let now_ms = clock.now_ms();
+    let step = outbox::next(record.clone(), result, now_ms, jitter);
     let tally = &app.outbox.tally;
     let count = match &step {
         Step::Done => &tally.delivered,
@@ -170,9 +177,19 @@ async fn deliver_one(flight: &Flight, record: OutboxRecord) {
     count.add(1);
     if let Step::Dead(letter) = &step {
         let to = letter.record.subscription_arn().unwrap_or("a function");
-        tracing::warn!(id, to, error = letter.error, "not delivered; kept as a dead letter");
+        tracing::warn!(id, to, error = letter.error, "not delivered, and given up");
     }
-    match app.meta.change(move |tx| deliver::records::settle(tx, id, &step)).await {
+    let outbox = Arc::clone(&app.outbox);
+    let settle = move |tx: &mut Tx<'_>| {
+        // Deleted meanwhile: then there is nobody to be told either.
+        let told = told.filter(|_| tx.outbox_get(id).is_ok_and(|found| found.is_some()));
+        let step = match told {
+            Some(told) => told.tell(&outbox, tx, (&record, now_ms), step)?,
+            None => step,
+        };
+        deliver::records::settle(tx, id, &step)
+    };
+    match app.meta.change(settle).await {
         Ok(()) => {
             flight.rows().remove(&id);
         }

@@ -111,6 +111,12 @@ fn shown(letter: &DeadLetterRecord) -> Value {
             "sourceArn": call.source_arn,
             "payload": call.payload,
         }),
+        Payload::Append(line) => json!({
+            "kind": "append",
+            "logGroupArn": line.log_group_arn,
+            "logStream": line.log_stream,
+            "message": line.message,
+        }),
     };
     if let (Value::Object(shown), Value::Object(more)) = (&mut shown, more) {
         shown.extend(more);

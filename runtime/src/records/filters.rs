@@ -49,7 +49,7 @@ pub(crate) struct SubscriptionFilter {
     pub(crate) pattern: String,
     /// ARN of the destination as given.
     pub(crate) destination: String,
-    /// Name of the function at the destination.
+    /// Name of the function at the destination, with a qualifier (`NAME:ALIAS`) if one was given.
     pub(crate) function: String,
     /// As given; a function needs none.
     #[serde(default)]

@@ -7,6 +7,8 @@ use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::alias::EventInvokeRecord;
+
 /// Where a function is on its way from upload to running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
@@ -58,7 +60,7 @@ pub struct FunctionRecord {
     pub revision: u64,
     /// SHA-256 of the WebAssembly, hex: the key of the code, recorded with what it makes.
     pub digest: String,
-    /// `$LATEST`, until versions can be published.
+    /// `$LATEST`, or the number of a published version: then all that can be configured here never changes.
     pub version: String,
     /// As given: `provided.al2023` and the like.
     pub runtime: String,
@@ -104,7 +106,73 @@ pub struct FunctionRecord {
     pub update_failure: String,
     /// Lambda's `LastUpdateStatusReasonCode` of that failure.
     pub update_failure_code: String,
+    /// ARN of `DeadLetterConfig`; empty if there is none.
+    pub dead_letter_arn: String,
+    /// Of `$LATEST`: the number of the version that was published last; 0 before the first one.
+    pub published: u64,
+    /// Of `$LATEST`: calls that may run at once, if that is reserved.
+    pub reserved_concurrency: Option<u32>,
+    /// Of a version: the description that `$LATEST` had when it was published.
+    pub latest_description: String,
 }
+
+impl FunctionRecord {
+    /// Whether this is `$LATEST`, which changes.
+    pub fn is_latest(&self) -> bool {
+        self.version == LATEST
+    }
+
+    /// What is published of `$LATEST` under a number: code that is on its way if there is some, and its
+    /// configuration. `description` is the version's own, if it is to have one.
+    pub fn snapshot(&self, number: u64, description: Option<String>) -> FunctionRecord {
+        let mut version = self.clone();
+        version.version = number.to_string();
+        version.revision = 1;
+        version.latest_description.clone_from(&self.description);
+        if let Some(description) = description {
+            version.description = description;
+        }
+        // These are the function's, whatever version is meant.
+        (version.tags, version.policy, version.published) = Default::default();
+        version.reserved_concurrency = None;
+        (version.update_failure, version.update_failure_code) = Default::default();
+        if let Some(Staged { digest, manifest, code_size, code_sha256 }) = version.staged.take() {
+            (version.digest, version.manifest) = (digest, manifest);
+            (version.code_size, version.code_sha256) = (code_size, code_sha256);
+            (version.state, version.roles) = (State::Pending, Vec::new());
+        }
+        version
+    }
+
+    /// Whether publishing `$LATEST` again would make the same version.
+    pub fn is_published_as(&self, version: &FunctionRecord) -> bool {
+        let snapshot = self.snapshot(self.published, None);
+        let configured = |record: &FunctionRecord| FunctionRecord {
+            revision: 0,
+            description: String::new(),
+            last_modified_ms: 0,
+            policy: Vec::new(),
+            roles: Vec::new(),
+            state: State::Pending,
+            state_reason: String::new(),
+            state_reason_code: String::new(),
+            ..record.clone()
+        };
+        configured(&snapshot) == configured(version)
+    }
+
+    /// A version with what the function says for all its versions: tags (and so grants), reserved concurrency.
+    pub fn version_of(self, latest: &FunctionRecord) -> FunctionRecord {
+        FunctionRecord {
+            tags: latest.tags.clone(),
+            reserved_concurrency: latest.reserved_concurrency,
+            ..self
+        }
+    }
+}
+
+/// The version that changes.
+pub const LATEST: &str = "$LATEST";
 
 /// Code on its way to replace a function's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,6 +238,73 @@ pub trait Records {
     /// The metadata cannot be written.
     fn delete_function(&mut self, account: &str, region: &str, name: &str) -> Result<(), Self::Error>;
 
+    /// A published version of a function, by their id and number.
+    ///
+    /// # Errors
+    /// The metadata cannot be read.
+    fn version(&mut self, function: u64, number: u64) -> Result<Option<FunctionRecord>, Self::Error>;
+
+    /// Published versions of a function by rising number, after the given one.
+    ///
+    /// # Errors
+    /// The metadata cannot be read.
+    fn versions(
+        &mut self,
+        function: u64,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<FunctionRecord>, Self::Error>;
+
+    /// Writes a version under its number.
+    ///
+    /// # Errors
+    /// The metadata cannot be written.
+    fn put_version(&mut self, version: &FunctionRecord) -> Result<(), Self::Error>;
+
+    /// Removes a version; one that is not there is no error.
+    ///
+    /// # Errors
+    /// The metadata cannot be written.
+    fn delete_version(&mut self, function: u64, number: u64) -> Result<(), Self::Error>;
+
+    /// How asynchronous calls of a function under a qualifier are made; `None` when nothing was said.
+    ///
+    /// # Errors
+    /// The metadata cannot be read.
+    fn event_invoke(
+        &mut self,
+        function: u64,
+        qualifier: &str,
+    ) -> Result<Option<EventInvokeRecord>, Self::Error>;
+
+    /// The same for all qualifiers of a function in order, after the given one.
+    ///
+    /// # Errors
+    /// The metadata cannot be read.
+    fn event_invokes(
+        &mut self,
+        function: u64,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, EventInvokeRecord)>, Self::Error>;
+
+    /// Says how asynchronous calls are made.
+    ///
+    /// # Errors
+    /// The metadata cannot be written.
+    fn put_event_invoke(
+        &mut self,
+        function: u64,
+        qualifier: &str,
+        record: &EventInvokeRecord,
+    ) -> Result<(), Self::Error>;
+
+    /// Says nothing about it any more.
+    ///
+    /// # Errors
+    /// The metadata cannot be written.
+    fn delete_event_invoke(&mut self, function: u64, qualifier: &str) -> Result<(), Self::Error>;
+
     /// The WebAssembly of a digest.
     ///
     /// # Errors
@@ -200,6 +335,34 @@ mod tests {
         assert_eq!((record.id, record.state, record.policy.len()), (1, State::Active, 0));
         let text = serde_json::to_string(&record).expect("writes");
         assert_eq!(serde_json::from_str::<FunctionRecord>(&text).expect("reads"), record);
+    }
+
+    #[test]
+    fn a_version_is_published_again_only_after_a_change() {
+        let mut latest = FunctionRecord {
+            version: LATEST.to_owned(),
+            digest: "a".to_owned(),
+            state: State::Active,
+            description: "latest".to_owned(),
+            tags: [("team".to_owned(), "x".to_owned())].into(),
+            published: 1,
+            ..FunctionRecord::default()
+        };
+        let version = latest.snapshot(1, Some("first".to_owned()));
+        assert_eq!((version.version.as_str(), version.description.as_str()), ("1", "first"));
+        assert!(version.tags.is_empty() && latest.is_published_as(&version));
+        assert_eq!(version.clone().version_of(&latest).tags, latest.tags);
+        latest.tags.clear();
+        latest.revision += 1;
+        assert!(latest.is_published_as(&version), "tags belong to no version");
+        latest.description = "changed".to_owned();
+        assert!(!latest.is_published_as(&version));
+        latest.description = "latest".to_owned();
+        latest.timeout_s = 9;
+        assert!(!latest.is_published_as(&version));
+        latest.staged = Some(Staged { digest: "b".to_owned(), ..Staged::default() });
+        let staged = latest.snapshot(2, None);
+        assert_eq!((staged.digest.as_str(), staged.state, staged.staged), ("b", State::Pending, None));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! [`Invoked`] out.
 
 mod abi;
+mod alias;
 mod bindings;
 mod bisect;
 mod call;
@@ -38,6 +39,7 @@ pub use abi::{
     AlarmEvent, AlarmState, Attribute, BatchContext, Extracted, LogEvent, MetricDatum, MetricUnit,
     PackedBatch, Scalar, ScalarType, Signature, Tick, Verdict,
 };
+pub use alias::{AliasRecord, EventInvokeRecord};
 pub use bisect::{Bisected, Poison, bisect};
 pub use call::{Call, Invoked, Report};
 pub use clock::Clock;
@@ -45,7 +47,7 @@ pub use compiled::CompiledKey;
 pub use effect::{Effects, Notification, Publish, SinkEvent, SinkWrite, StateOp, StateRead, StateWrite};
 pub use egress::{BoxFuture, Egress, Secret, Unanswered};
 pub use error::{CompileError, InvokeError};
-pub use function::{FunctionRecord, Records, Staged, State, Statement, code_sha256};
+pub use function::{FunctionRecord, LATEST, Records, Staged, State, Statement, code_sha256};
 pub use grant::Grants;
 pub use host::{Host, HostOptions};
 pub use invoke::{CommandOutput, Outcome, Stdout};

@@ -35,7 +35,8 @@ SCALARS = {"string": "String", "blob": "String", "boolean": "bool", "integer": "
 # AWS prints some enumerations in another order than the model lists them (seen in recorded answers).
 ENUM_ORDER = {("cloudwatch", "StateValue"): ["INSUFFICIENT_DATA", "ALARM", "OK"]}
 # Java patterns with look-around, which the regex crate refuses: an equivalent without it.
-REWRITTEN = {r"[0-9A-Za-z\.\-_]*(?<!\.)": r"([0-9A-Za-z.\-_]*[0-9A-Za-z\-_])?"}
+REWRITTEN = {r"[0-9A-Za-z\.\-_]*(?<!\.)": r"([0-9A-Za-z.\-_]*[0-9A-Za-z\-_])?",
+             r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)": r"[0-9]*[a-zA-Z\-_][a-zA-Z0-9\-_]*"}
 KEYWORDS = {"type", "match", "use", "enum", "struct", "fn", "in", "ref", "self", "as", "where", "final", "static"}
 
 

@@ -29,6 +29,18 @@ impl<'a> Form<'a> {
         Ok(Form { pairs })
     }
 
+    /// Every value of `name` in a query string, in order: a list is sent as one parameter many times.
+    pub(crate) fn values(query: &'a str, name: &str) -> Result<Vec<Cow<'a, str>>, Fault> {
+        let mut found = Vec::new();
+        for part in query.split('&') {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            if decoded(key.as_bytes())? == name {
+                found.push(decoded(value.as_bytes())?);
+            }
+        }
+        Ok(found)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let at = self.pairs.binary_search_by(|(key, _)| key.as_ref().cmp(name)).ok()?;
         Some(&self.pairs[at].1)

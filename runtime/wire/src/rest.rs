@@ -99,6 +99,15 @@ pub(crate) fn decode(operation: &Operation, request: &Request) -> Result<Value, 
         labels(operation.uri.split('?').next().unwrap_or_default(), request.path()).unwrap_or_default();
     let parameters = Form::parse(request.query().as_bytes())?;
     for member in shape.members() {
+        if let (Place::Query, Kind::List(element)) = (member.place, member.shape.kind) {
+            let values = Form::values(request.query(), member.place_name)?;
+            let values = values.iter().map(|text| scalar::from_text(element, text, member.name));
+            let values = values.collect::<Result<Vec<_>, _>>()?;
+            if !values.is_empty() {
+                input.insert(member.name.to_owned(), Value::Array(values));
+            }
+            continue;
+        }
         let text = match member.place {
             Place::Uri => labels
                 .iter()

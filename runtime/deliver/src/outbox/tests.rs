@@ -167,14 +167,57 @@ fn other_outcomes() {
         1,
         0,
     );
-    for wait in [60_000, 120_000] {
-        let failed = SendResult::FunctionFailed { error: "trap".to_owned() };
-        let Step::Retry(again) = next(record, failed, 0, 0.5) else { panic!("two more tries") };
+    for wait in [60_000, 126_000] {
+        let jitter = if wait == 60_000 { 0.0 } else { 0.5 };
+        let Step::Retry(again) = next(record, failed(), 0, jitter) else { panic!("two more tries") };
         assert_eq!(again.due_ms, wait);
         record = *again;
     }
-    let failed = SendResult::FunctionFailed { error: "trap".to_owned() };
-    assert!(matches!(next(record, failed, 0, 0.0), Step::Dead(_)));
+    let Step::Dead(letter) = next(record, failed(), 0, 0.0) else { panic!("often enough") };
+    assert!(!letter.expired);
+}
+
+fn failed() -> SendResult {
+    SendResult::FunctionFailed { error: "trap".to_owned() }
+}
+
+fn call() -> OutboxRecord {
+    let call = InvokeRecord {
+        function_arn: "f".to_owned(),
+        payload: "{}".to_owned(),
+        principal: "p".to_owned(),
+        source_arn: "s".to_owned(),
+        hop: 0,
+    };
+    invoke("1", "r", call, "k", 1, 0)
+}
+
+#[test]
+fn a_function_is_tried_as_its_patience_says() {
+    let with =
+        |retries_max, age_max_ms| OutboxRecord { patience: Patience { retries_max, age_max_ms }, ..call() };
+    let Step::Dead(letter) = next(with(0, 1_000_000), failed(), 0, 0.0) else { panic!("no more tries") };
+    assert_eq!((letter.expired, letter.record.attempt), (false, 1));
+    let Step::Dead(letter) = next(with(2, 59_999), failed(), 0, 0.0) else { panic!("too old by then") };
+    assert!(letter.expired);
+    assert!(matches!(next(with(2, 60_000), failed(), 0, 0.0), Step::Retry(_)));
+    // One that cannot be called is tried as long as its age allows, however often.
+    let (mut record, mut now_ms, mut waits) = (with(0, 2_000_000), 0, Vec::new());
+    let letter = loop {
+        match next(record, retry("throttled"), now_ms, 0.0) {
+            Step::Retry(again) => {
+                waits.push(again.due_ms - now_ms);
+                now_ms = again.due_ms;
+                record = *again;
+            }
+            Step::Dead(letter) => break letter,
+            Step::Done => panic!("not delivered"),
+        }
+    };
+    assert_eq!(waits[..4], [1_000, 2_000, 4_000, 8_000]);
+    assert_eq!((waits.last(), letter.expired), (Some(&300_000), true));
+    assert!(now_ms <= 2_000_000 && now_ms > 1_700_000, "{now_ms}");
+    assert_eq!(redrive(*letter, 2, now_ms).created_ms, now_ms, "its age begins anew");
 }
 
 #[test]
@@ -197,6 +240,15 @@ fn every_kind_survives_its_json_and_an_older_record_opens() {
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(serde_json::from_str::<OutboxRecord>(&text).unwrap(), record);
     }
+    let line = AppendRecord {
+        log_group_arn: "g".to_owned(),
+        log_stream: "s".to_owned(),
+        message: "{}".to_owned(),
+        hop: 1,
+    };
+    let record = append("1", "r", line, "k", 1, 0);
+    let text = serde_json::to_string(&record).unwrap();
+    assert_eq!(serde_json::from_str::<OutboxRecord>(&text).unwrap(), record);
     let old = r#"{"id":1,"account":"1","region":"r","key":"k","due_ms":0,"created_ms":0,"payload":
         {"kind":"invoke","function_arn":"f","payload":"{}","principal":"p","source_arn":"s"}}"#;
     assert_eq!(serde_json::from_str::<OutboxRecord>(old).unwrap().attempt, 0);

@@ -83,6 +83,12 @@ impl LambdaInvoker for Functions {
             _ => Ok(()),
         }))
     }
+
+    fn append<'a>(&'a self, line: Line<'a>) -> BoxFuture<'a, Result<(), InvokeError>> {
+        let kept = Value::String(line.message.to_owned());
+        self.0.lock().unwrap().push((line.log_group_arn.to_owned(), kept, line.hop));
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 fn verify(envelope: &Value, names: &[&str]) {
@@ -308,6 +314,16 @@ async fn functions_receive_awss_event() {
     };
     let direct = outbox::invoke("1", "r", call, "k", 1, 0);
     assert_eq!(sender.send(&direct, &functions, 0).await, SendResult::Delivered);
+    let line = outbox::AppendRecord {
+        log_group_arn: "arn:group".to_owned(),
+        log_stream: "f".to_owned(),
+        message: "what became of it".to_owned(),
+        hop: 2,
+    };
+    let line = outbox::append("1", "r", line, "k", 1, 0);
+    assert_eq!(sender.send(&line, &functions, 0).await, SendResult::Delivered);
+    let (group, message, hop) = functions.0.lock().unwrap().pop().unwrap();
+    assert_eq!((group.as_str(), message.as_str(), hop), ("arn:group", Some("what became of it"), 2));
     assert_eq!(functions.0.lock().unwrap().pop().unwrap().1["source"], "aws.cloudwatch");
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use wasm::{FunctionRecord, Package, Records, State, code_sha256};
+use wasm::{FunctionRecord, LATEST, Package, Records, State, code_sha256};
 use wire::Fault;
 use wire::shape::lambda::{CreateFunctionRequest, FunctionConfiguration};
 
 use super::settings::{self, Wanted, refuse};
-use super::{lookup, shown};
+use super::{account, event_invoke, lookup, publish, shown};
 use crate::api::Caller;
 use crate::api::table::{Operation, operation};
 use crate::app::App;
@@ -26,11 +26,13 @@ async fn create(
     let zip_file = request.code.zip_file.take();
     settings::check_honoured(&json!(request), &name)?;
     settings::check_honoured(&json!(request.code), &name)?;
+    let publish = request.publish == Some(true);
+    let dead_letter = request.dead_letter_config.take().and_then(|config| config.target_arn);
     let handler = request.handler.clone().unwrap_or_default();
     let unpacked = App::blocking(move || settings::unpack(zip_file.as_deref(), &handler)).await;
     let (package, upload) = unpacked?;
     let record = record(app, name, request, &package, &upload)?;
-    let (scope, wasm) = (caller.scope(), package.wasm);
+    let (of, scope, wasm) = (caller.clone(), caller.scope(), package.wasm);
     let made = app
         .meta
         .change(move |tx| {
@@ -38,14 +40,19 @@ async fn create(
                 let text = format!("Function already exist: {}", record.name);
                 return Err(Fault::new("ResourceConflictException", text).status(409));
             }
-            let record = FunctionRecord { id: tx.next_id("function")?, ..record };
+            let mut record = FunctionRecord { id: tx.next_id("function")?, ..record };
+            record.dead_letter_arn =
+                event_invoke::checked(tx, &of, &record.name, dead_letter)?.unwrap_or_default();
+            account::check_room(tx, &of, record.code_size)?;
             tx.put_code(&record.digest, &wasm)?;
+            let version = if publish { Some(publish::publish(tx, &mut record, None)?) } else { None };
             tx.put_function(&scope.account, &scope.region, &record)?;
-            Ok(record)
+            Ok((record, version))
         })
         .await?;
+    let (made, version) = made;
     registry::compile(app, &caller.scope(), &made);
-    Ok(shown::configuration(caller, &made))
+    Ok(shown::configuration(caller, version.as_ref().unwrap_or(&made)))
 }
 
 fn record(
@@ -65,7 +72,7 @@ fn record(
         name,
         revision: 1,
         digest: digest(&package.wasm),
-        version: lookup::LATEST.to_owned(),
+        version: LATEST.to_owned(),
         timeout_s: 3,
         memory_mb: 128,
         tags: request.tags.unwrap_or_default(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use wasm::FunctionRecord;
 use wire::Fault;
 use wire::shape::lambda::{
-    FunctionCodeLocation, FunctionConfiguration, GetFunctionConfigurationRequest, GetFunctionRequest,
-    GetFunctionResponse,
+    Concurrency, FunctionCodeLocation, FunctionConfiguration, GetFunctionConfigurationRequest,
+    GetFunctionRequest, GetFunctionResponse,
 };
 
 use super::{lookup, shown};
@@ -24,9 +24,12 @@ async fn get(
     caller: &Caller,
     request: GetFunctionRequest,
 ) -> Result<GetFunctionResponse, Fault> {
-    let record = find(app, caller, &request.function_name, request.qualifier.as_deref())?;
+    let (record, qualifier) = find(app, caller, &request.function_name, request.qualifier.as_deref())?;
     Ok(GetFunctionResponse {
-        configuration: Some(shown::configuration(caller, &record)),
+        configuration: Some(shown::qualified(caller, &record, qualifier.as_deref())),
+        concurrency: record
+            .reserved_concurrency
+            .map(|reserved| Concurrency { reserved_concurrent_executions: i32::try_from(reserved).ok() }),
         code: Some(FunctionCodeLocation {
             repository_type: Some("S3".to_owned()),
             location: location(app, &record),
@@ -42,13 +45,19 @@ async fn get_configuration(
     caller: &Caller,
     request: GetFunctionConfigurationRequest,
 ) -> Result<FunctionConfiguration, Fault> {
-    let record = find(app, caller, &request.function_name, request.qualifier.as_deref())?;
-    Ok(shown::configuration(caller, &record))
+    let (record, qualifier) = find(app, caller, &request.function_name, request.qualifier.as_deref())?;
+    Ok(shown::qualified(caller, &record, qualifier.as_deref()))
 }
 
-fn find(app: &App, caller: &Caller, given: &str, qualifier: Option<&str>) -> Result<FunctionRecord, Fault> {
-    let name = lookup::name_in(caller, given, qualifier)?;
-    app.meta.read(|tx| lookup::function(tx, caller, &name))
+fn find(
+    app: &App,
+    caller: &Caller,
+    given: &str,
+    qualifier: Option<&str>,
+) -> Result<(FunctionRecord, Option<String>), Fault> {
+    let named = lookup::named(caller, given, qualifier)?;
+    let target = app.meta.read(|tx| lookup::target(tx, caller, &named))?;
+    Ok((target.version().clone(), named.qualifier))
 }
 
 /// Where the WebAssembly can be fetched. There are no presigned links: with access keys there is none.

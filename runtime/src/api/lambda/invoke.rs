@@ -10,12 +10,12 @@ use wasm::{InvokeError, Role, State, Stdout};
 use wire::Fault;
 use wire::shape::lambda::{InvocationRequest, InvocationResponse};
 
-use super::lookup;
+use super::lookup::{self, Named};
 use super::settings::refuse;
 use crate::api::Caller;
 use crate::api::table::{Operation, operation};
 use crate::app::App;
-use crate::functions::{self, Answer, Cause, NotReady, Ready, Work, registry};
+use crate::functions::{self, Answer, Cause, NotReady, Ready, Throttled, Work, registry};
 
 pub(super) const OPERATIONS: &[Operation] = &[operation!(Lambda::Invoke => invoke)];
 
@@ -31,7 +31,7 @@ async fn invoke(
     caller: &Caller,
     request: InvocationRequest,
 ) -> Result<InvocationResponse, Fault> {
-    let name = lookup::name_in(caller, &request.function_name, request.qualifier.as_deref())?;
+    let named = lookup::named(caller, &request.function_name, request.qualifier.as_deref())?;
     let unserved = [
         ("DurableExecutionName", request.durable_execution_name.is_some()),
         ("ClientContext", request.client_context.is_some()),
@@ -43,28 +43,24 @@ async fn invoke(
     let payload = BASE64_STANDARD.decode(request.payload.unwrap_or_default());
     let payload = payload.or_else(|_| refuse("The payload is not base64."))?;
     let kind = request.invocation_type.as_deref().unwrap_or("RequestResponse");
-    let record = app.meta.read(|tx| lookup::function(tx, caller, &name))?;
+    let target = app.meta.read(|tx| lookup::target(tx, caller, &named))?;
     check_payload(&payload, if kind == "Event" { EVENT_PAYLOAD_MAX } else { PAYLOAD_MAX })?;
-    let executed = InvocationResponse {
-        executed_version: Some(record.version.clone()),
-        ..InvocationResponse::default()
-    };
     match kind {
         "DryRun" => Ok(InvocationResponse { status_code: Some(204), ..InvocationResponse::default() }),
         "Event" => {
             let payload = if payload.is_empty() { b"{}".to_vec() } else { payload };
             let payload = String::from_utf8(payload).or_else(|_| not_json("it is not UTF-8"))?;
-            functions::enqueue(app, &caller.scope(), &record, payload, &caller.request_id).await?;
+            functions::enqueue(app, &caller.scope(), &named.text(), payload, &caller.request_id).await?;
             Ok(InvocationResponse { status_code: Some(202), ..InvocationResponse::default() })
         }
         _ => {
-            if record.state == State::Pending {
-                return Err(not_ready(caller, &name, &NotReady::Pending));
+            if target.version().state == State::Pending {
+                return Err(not_ready(caller, &named, &NotReady::Pending));
             }
-            let ready = registry::ready(app, &caller.scope(), &name).await;
-            let ready = ready.map_err(|error| not_ready(caller, &name, &error))?;
+            let ready = registry::ready(app, &caller.scope(), &named.text(), &caller.request_id).await;
+            let ready = ready.map_err(|error| not_ready(caller, &named, &error))?;
             let tail = request.log_type.as_deref() == Some("Tail");
-            call(app, caller, &ready, payload, tail, executed).await
+            call(app, caller, &ready, payload, tail).await
         }
     }
 }
@@ -75,7 +71,6 @@ async fn call(
     ready: &Ready,
     payload: Vec<u8>,
     tail: bool,
-    executed: InvocationResponse,
 ) -> Result<InvocationResponse, Fault> {
     let cause = Cause {
         request_id: caller.request_id.clone(),
@@ -91,7 +86,7 @@ async fn call(
         Some(Role::Http) => Work::Http(Bytes::copy_from_slice(&payload), 1),
         _ => Work::Lambda(&payload),
     };
-    let ran = functions::run(app, ready, &cause, work).await;
+    let ran = functions::try_run(app, ready, &cause, work).await.map_err(|Throttled| throttled())?;
     let log_result = tail.then(|| BASE64_STANDARD.encode(last(&ran.lines)));
     let answered = |bytes: Vec<u8>| Some(BASE64_STANDARD.encode(bytes));
     let (payload, function_error) = match ran.result {
@@ -104,7 +99,21 @@ async fn call(
         }
         Err(error) => (answered(failure(&error, caller)), Some("Unhandled".to_owned())),
     };
-    Ok(InvocationResponse { status_code: Some(200), payload, function_error, log_result, ..executed })
+    Ok(InvocationResponse {
+        status_code: Some(200),
+        payload,
+        function_error,
+        log_result,
+        executed_version: Some(ready.record.version.clone()),
+        ..InvocationResponse::default()
+    })
+}
+
+fn throttled() -> Fault {
+    Fault::new("TooManyRequestsException", "Rate Exceeded.")
+        .status(429)
+        .field("Type", Value::from("User"))
+        .field("Reason", Value::from("ReservedFunctionConcurrentInvocationLimitExceeded"))
 }
 
 fn failure(error: &InvokeError, caller: &Caller) -> Vec<u8> {
@@ -140,7 +149,7 @@ fn not_json<T>(reason: &str) -> Result<T, Fault> {
     Err(Fault::new("InvalidRequestContentException", text).status(400).field("Type", Value::from("User")))
 }
 
-fn not_ready(caller: &Caller, name: &str, error: &NotReady) -> Fault {
+fn not_ready(caller: &Caller, named: &Named, error: &NotReady) -> Fault {
     let state = |state: &str, reason: &str| {
         let text = format!(
             "The operation cannot be performed at this time. The function is currently in the following state: \
@@ -149,7 +158,7 @@ fn not_ready(caller: &Caller, name: &str, error: &NotReady) -> Fault {
         Fault::new("ResourceConflictException", text).status(409)
     };
     match error {
-        NotReady::Missing => lookup::not_found(caller, name),
+        NotReady::Missing => lookup::not_found(caller, &named.text()),
         NotReady::Pending => state("Pending", ""),
         NotReady::Failed(reason) => state("Failed", &format!(" ({reason})")),
         NotReady::Broken(reason) => {

@@ -32,12 +32,10 @@ const HARMLESS: &[(&str, &[&str])] = &[
     ("EphemeralStorage", &[r#"{"Size":512}"#]),
     ("SnapStart", &[r#"{"ApplyOn":"None"}"#, "{}"]),
     ("PackageType", &[r#""Zip""#]),
-    ("DeadLetterConfig", &["{}", r#"{"TargetArn":""}"#]),
     ("VpcConfig", &["{}", r#"{"SecurityGroupIds":[],"SubnetIds":[]}"#]),
     ("Layers", &["[]"]),
     ("FileSystemConfigs", &["[]"]),
     ("KMSKeyArn", &[r#""""#]),
-    ("Publish", &["false"]),
     ("DryRun", &["false"]),
     ("ImageConfig", &[]),
     ("LoggingConfig", &[]),
@@ -70,9 +68,6 @@ pub(super) fn check_honoured(request: &Value, name: &str) -> Result<(), Fault> {
             continue;
         }
         return match *setting {
-            "Publish" | "PublishTo" => {
-                refuse("Publish is not served by Logboom yet: a function has the version $LATEST only.")
-            }
             "S3Bucket" | "S3Key" | "S3ObjectVersion" | "S3ObjectStorageMode" => {
                 refuse(format!("{setting} is not served by Logboom: send the code itself in ZipFile."))
             }
@@ -223,18 +218,17 @@ mod tests {
             (json!({"TracingConfig": {"Mode": "Active"}}), "TracingConfig"),
             (json!({"EphemeralStorage": {"Size": 1024}}), "EphemeralStorage"),
             (json!({"SnapStart": {"ApplyOn": "PublishedVersions"}}), "SnapStart"),
-            (json!({"Publish": true}), "Publish"),
+            (json!({"PublishTo": "LATEST_PUBLISHED"}), "PublishTo"),
             (json!({"PackageType": "Image"}), "PackageType"),
             (json!({"S3Bucket": "b"}), "S3Bucket"),
             (json!({"LoggingConfig": {"LogFormat": "JSON"}}), "LoggingConfig"),
             (json!({"LoggingConfig": {"LogGroup": "/other"}}), "LoggingConfig"),
-            (json!({"DeadLetterConfig": {"TargetArn": "arn:x"}}), "DeadLetterConfig"),
         ] {
             let fault = check_honoured(&request, "f").unwrap_err();
             assert!(fault.message().contains(named), "{}", fault.message());
         }
         let usual = json!({
-            "TracingConfig": {"Mode": "PassThrough"}, "EphemeralStorage": {"Size": 512}, "Publish": false,
+            "TracingConfig": {"Mode": "PassThrough"}, "EphemeralStorage": {"Size": 512}, "Publish": true,
             "LoggingConfig": {"LogFormat": "Text", "LogGroup": "/aws/lambda/f"}, "PackageType": "Zip",
             "SnapStart": {"ApplyOn": "None"}, "Layers": [],
         });

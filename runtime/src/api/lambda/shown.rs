@@ -3,8 +3,8 @@
 use chrono::DateTime;
 use wasm::{FunctionRecord, State};
 use wire::shape::lambda::{
-    EnvironmentResponse, EphemeralStorage, FunctionConfiguration, LoggingConfig, SnapStartResponse,
-    TracingConfigResponse,
+    DeadLetterConfig, EnvironmentResponse, EphemeralStorage, FunctionConfiguration, LoggingConfig,
+    SnapStartResponse, TracingConfigResponse,
 };
 
 use super::lookup::revision_id;
@@ -12,6 +12,27 @@ use crate::api::Caller;
 
 /// What every function has that uploads a zip.
 const ZIP: &str = "Zip";
+
+/// The configuration as clients see it that named a qualifier, or none.
+pub(super) fn qualified(
+    caller: &Caller,
+    record: &FunctionRecord,
+    qualifier: Option<&str>,
+) -> FunctionConfiguration {
+    let mut shown = configuration(caller, record);
+    if let Some(qualifier) = qualifier {
+        shown.function_arn = Some(arn(caller, &record.name, Some(qualifier)));
+    }
+    shown
+}
+
+/// The ARN of a function, or of what a qualifier of it names.
+pub(super) fn arn(caller: &Caller, name: &str, qualifier: Option<&str>) -> String {
+    match qualifier {
+        Some(qualifier) => caller.arn_of("lambda", format_args!("function:{name}:{qualifier}")),
+        None => caller.arn_of("lambda", format_args!("function:{name}")),
+    }
+}
 
 /// The configuration as clients see it. While an update is compiled it shows the code on its way.
 pub(super) fn configuration(caller: &Caller, record: &FunctionRecord) -> FunctionConfiguration {
@@ -31,7 +52,13 @@ pub(super) fn configuration(caller: &Caller, record: &FunctionRecord) -> Functio
     };
     FunctionConfiguration {
         function_name: text(&record.name),
-        function_arn: Some(caller.arn_of("lambda", format_args!("function:{}", record.name))),
+        function_arn: Some(arn(
+            caller,
+            &record.name,
+            Some(record.version.as_str()).filter(|_| !record.is_latest()),
+        )),
+        dead_letter_config: given(&record.dead_letter_arn)
+            .map(|arn| DeadLetterConfig { target_arn: Some(arn) }),
         runtime: text(&record.runtime),
         role: text(&record.role),
         handler: text(&record.handler),

@@ -8,7 +8,7 @@ use wasm::{Records, Staged, code_sha256};
 use wire::Fault;
 use wire::shape::lambda::{FunctionConfiguration, UpdateFunctionCodeRequest};
 
-use super::{create, lookup, settings, shown};
+use super::{account, create, lookup, publish, settings, shown};
 use crate::api::Caller;
 use crate::api::table::{Operation, operation};
 use crate::app::App;
@@ -24,6 +24,7 @@ async fn update(
     let name = lookup::name_in(caller, &request.function_name, None)?;
     let zip_file = request.zip_file.take();
     settings::check_honoured(&json!(request), &name)?;
+    let publish = request.publish == Some(true);
     let before = app.meta.read(|tx| lookup::function(tx, caller, &name))?;
     let handler = before.handler;
     let (package, upload) = App::blocking(move || settings::unpack(zip_file.as_deref(), &handler)).await?;
@@ -43,6 +44,7 @@ async fn update(
             let mut trial = record.clone();
             trial.manifest.clone_from(&staged.manifest);
             settings::check_grants(&trial)?;
+            account::check_room(tx, &of, staged.code_size)?;
             tx.put_code(&staged.digest, &wasm)?;
             record.staged = Some(staged);
             record.revision += 1;
@@ -50,11 +52,13 @@ async fn update(
             if let Some(architectures) = request.architectures {
                 record.architectures = architectures;
             }
+            let version = if publish { Some(publish::publish(tx, &mut record, None)?) } else { None };
             let scope = of.scope();
             tx.put_function(&scope.account, &scope.region, &record)?;
-            Ok::<_, Fault>(record)
+            Ok::<_, Fault>((record, version))
         })
         .await?;
+    let (changed, version) = changed;
     registry::compile(app, &caller.scope(), &changed);
-    Ok(shown::configuration(caller, &changed))
+    Ok(shown::configuration(caller, version.as_ref().unwrap_or(&changed)))
 }

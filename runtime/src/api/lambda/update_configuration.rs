@@ -8,7 +8,7 @@ use wire::Fault;
 use wire::shape::lambda::{FunctionConfiguration, UpdateFunctionConfigurationRequest};
 
 use super::settings::{self, Wanted};
-use super::{lookup, shown};
+use super::{event_invoke, lookup, shown};
 use crate::api::Caller;
 use crate::api::table::{Operation, operation};
 use crate::app::App;
@@ -32,6 +32,7 @@ async fn update(
         memory_size: request.memory_size,
         environment: request.environment.map(|environment| environment.variables.unwrap_or_default()),
     };
+    let dead_letter = request.dead_letter_config.map(|config| config.target_arn.unwrap_or_default());
     let revision_id = request.revision_id;
     let changed = app
         .meta
@@ -40,6 +41,10 @@ async fn update(
             lookup::check_revision(&record, revision_id.as_deref())?;
             lookup::check_settled(&of, &record)?;
             wanted.apply(&mut record)?;
+            if let Some(arn) = dead_letter {
+                record.dead_letter_arn =
+                    event_invoke::checked(tx, &of, &name, Some(arn))?.unwrap_or_default();
+            }
             record.revision += 1;
             record.last_modified_ms = now_ms;
             (record.update_failure, record.update_failure_code) = Default::default();

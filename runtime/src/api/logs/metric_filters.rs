@@ -19,7 +19,7 @@ use super::lookup;
 use crate::api::table::{Operation, operation};
 use crate::api::{Caller, page};
 use crate::app::App;
-use crate::functions::OUTPUT_PREFIX;
+use crate::functions::{OUTPUT_PREFIX, resolve};
 use crate::ingest::guests::{self, Batch, Purpose, Unusable};
 use crate::ingest::matching::matching;
 use crate::limits::Quotas;
@@ -70,7 +70,7 @@ pub(super) fn refuse_own_output<'a>(
     names: impl IntoIterator<Item = &'a str>,
 ) -> Result<(), Fault> {
     let Some(writer) = group.strip_prefix(OUTPUT_PREFIX) else { return Ok(()) };
-    if names.into_iter().any(|name| name == writer) {
+    if names.into_iter().any(|name| resolve::split(name).0 == writer) {
         return Err(refusal(format!(
             "The function {writer} writes to {group}: asking it about its own output is a loop."
         )));

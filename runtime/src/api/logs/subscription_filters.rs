@@ -17,7 +17,7 @@ use super::metric_filters::{
 use crate::api::table::{Operation, operation};
 use crate::api::{Caller, page};
 use crate::app::App;
-use crate::functions::OUTPUT_PREFIX;
+use crate::functions::{OUTPUT_PREFIX, resolve};
 use crate::ingest::guests::{self, Purpose, Unusable};
 use crate::records::filters::{self, SUBSCRIPTION_FILTERS};
 use crate::records::revisions::Revision;
@@ -47,7 +47,7 @@ async fn put(app: &Arc<App>, caller: &Caller, request: PutSubscriptionFilterRequ
     // The group first: a missing one is the plainer mistake.
     app.meta.read(|tx| lookup::group(tx, &scope, &request.log_group_name))?;
     let function = destination(&scope, &request.destination_arn, request.role_arn.is_some())?;
-    if request.log_group_name.strip_prefix(OUTPUT_PREFIX) == Some(function) {
+    if request.log_group_name.strip_prefix(OUTPUT_PREFIX) == Some(resolve::split(function).0) {
         let group = &request.log_group_name;
         return Err(refusal(format!(
             "The function {function} writes to {group}: subscribing it there is a loop."
@@ -98,7 +98,7 @@ async fn put(app: &Arc<App>, caller: &Caller, request: PutSubscriptionFilterRequ
     Ok(())
 }
 
-/// The function that a destination names.
+/// The function that a destination names, with its qualifier.
 fn destination<'a>(scope: &Scope, arn: &'a str, has_role: bool) -> Result<&'a str, Fault> {
     let mut parts = arn.splitn(6, ':');
     let [prefix, _partition, service, region, account, resource] =
@@ -132,15 +132,7 @@ fn destination<'a>(scope: &Scope, arn: &'a str, has_role: bool) -> Result<&'a st
     let Some(function) = resource.strip_prefix("function:") else {
         return Err(refusal(format!("The destinationArn {arn} is not the ARN of a function.")));
     };
-    match function.split_once(':') {
-        None | Some((_, "$LATEST")) => Ok(function.trim_end_matches(":$LATEST")),
-        Some((_, qualifier)) => {
-            let text = format!(
-                "The qualifier {qualifier} is not served by Logboom yet: only $LATEST can be invoked."
-            );
-            Err(refusal(text))
-        }
-    }
+    Ok(function.strip_suffix(":$LATEST").unwrap_or(function))
 }
 
 async fn describe(
@@ -216,7 +208,7 @@ mod tests {
         let arn = "arn:aws:lambda:us-east-1:000000000000:function:digest";
         assert_eq!(seen(arn, false), "digest");
         assert_eq!(seen(&format!("{arn}:$LATEST"), false), "digest");
-        assert!(seen(&format!("{arn}:prod"), false).contains("qualifier prod"));
+        assert_eq!(seen(&format!("{arn}:prod"), false), "digest:prod");
         assert!(seen("arn:aws:lambda:us-east-1:111111111111:function:x", false).starts_with("Cross-account"));
         assert!(seen("arn:aws:lambda:eu-west-1:000000000000:function:x", false).contains("another region"));
         let kinesis = "arn:aws:kinesis:us-east-1:000000000000:stream/s";

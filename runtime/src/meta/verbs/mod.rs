@@ -7,4 +7,4 @@ mod store;
 pub(crate) mod wasm;
 
 pub(crate) use store::StoreManifest;
-pub(crate) use wasm::every_function;
+pub(crate) use wasm::{every_function, every_version, remove_versions};

@@ -15,6 +15,30 @@ pub struct AcceleratorConfig {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
+pub struct AccountLimit {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_code_size: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_size_unzipped: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_size_zipped: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent_executions: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreserved_concurrent_executions: Option<i32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct AccountUsage {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_code_size: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_count: Option<i64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
 pub struct AddPermissionRequest {
     pub function_name: String,
     pub statement_id: String,
@@ -47,6 +71,30 @@ pub struct AddPermissionResponse {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
+pub struct AliasConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routing_config: Option<AliasRoutingConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct AliasRoutingConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub additional_version_weights: Option<BTreeMap<String, f64>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
 pub struct CapacityProviderConfig {
     pub lambda_managed_instances_capacity_provider_config: LambdaManagedInstancesCapacityProviderConfig,
 }
@@ -56,6 +104,18 @@ pub struct CapacityProviderConfig {
 pub struct Concurrency {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserved_concurrent_executions: Option<i32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct CreateAliasRequest {
+    pub function_name: String,
+    pub name: String,
+    pub function_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routing_config: Option<AliasRoutingConfiguration>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -129,6 +189,27 @@ pub struct DeadLetterConfig {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
+pub struct DeleteAliasRequest {
+    pub function_name: String,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct DeleteFunctionConcurrencyRequest {
+    pub function_name: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct DeleteFunctionEventInvokeConfigRequest {
+    pub function_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qualifier: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
 pub struct DeleteFunctionRequest {
     pub function_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,6 +221,15 @@ pub struct DeleteFunctionRequest {
 pub struct DeleteFunctionResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_code: Option<i32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct DestinationConfig {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_success: Option<OnSuccess>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -331,14 +421,83 @@ pub struct FunctionConfiguration {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
+pub struct FunctionEventInvokeConfig {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_modified: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_retry_attempts: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_event_age_in_seconds: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination_config: Option<DestinationConfig>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
 pub struct FunctionRuntimeConfig {
     pub runtime_arn: String,
     pub runtime_alias: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct GetAccountSettingsRequest {}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct GetAccountSettingsResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_limit: Option<AccountLimit>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_usage: Option<AccountUsage>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct GetAliasRequest {
+    pub function_name: String,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct GetFunctionCodeSigningConfigRequest {
+    pub function_name: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct GetFunctionCodeSigningConfigResponse {
+    pub code_signing_config_arn: String,
+    pub function_name: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct GetFunctionConcurrencyRequest {
+    pub function_name: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct GetFunctionConcurrencyResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserved_concurrent_executions: Option<i32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct GetFunctionConfigurationRequest {
+    pub function_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qualifier: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct GetFunctionEventInvokeConfigRequest {
     pub function_name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub qualifier: Option<String>,
@@ -382,6 +541,25 @@ pub struct GetPolicyResponse {
     pub policy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct GetRuntimeManagementConfigRequest {
+    pub function_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qualifier: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct GetRuntimeManagementConfigResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update_runtime_on: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime_version_arn: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -475,6 +653,46 @@ pub struct Layer {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
+pub struct ListAliasesRequest {
+    pub function_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_items: Option<i32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ListAliasesResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aliases: Option<Vec<AliasConfiguration>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ListFunctionEventInvokeConfigsRequest {
+    pub function_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_items: Option<i32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ListFunctionEventInvokeConfigsResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_event_invoke_configs: Option<Vec<FunctionEventInvokeConfig>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
 pub struct ListFunctionsRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub master_region: Option<String>,
@@ -497,6 +715,38 @@ pub struct ListFunctionsResponse {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
+pub struct ListTagsRequest {
+    pub resource: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ListTagsResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ListVersionsByFunctionRequest {
+    pub function_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_items: Option<i32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ListVersionsByFunctionResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub versions: Option<Vec<FunctionConfiguration>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
 pub struct LoggingConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<String>,
@@ -506,6 +756,55 @@ pub struct LoggingConfig {
     pub system_log_level: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct OnFailure {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct OnSuccess {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct PublishVersionRequest {
+    pub function_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publish_to: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct PutFunctionConcurrencyRequest {
+    pub function_name: String,
+    pub reserved_concurrent_executions: i32,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct PutFunctionEventInvokeConfigRequest {
+    pub function_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qualifier: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_retry_attempts: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_event_age_in_seconds: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination_config: Option<DestinationConfig>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -573,6 +872,13 @@ pub struct SnapStartResponse {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
+pub struct TagResourceRequest {
+    pub resource: String,
+    pub tags: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
 pub struct TagsError {
     pub error_code: String,
     pub message: String,
@@ -596,6 +902,28 @@ pub struct TracingConfig {
 pub struct TracingConfigResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct UntagResourceRequest {
+    pub resource: String,
+    pub tag_keys: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct UpdateAliasRequest {
+    pub function_name: String,
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routing_config: Option<AliasRoutingConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -680,6 +1008,20 @@ pub struct UpdateFunctionConfigurationRequest {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
+pub struct UpdateFunctionEventInvokeConfigRequest {
+    pub function_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qualifier: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_retry_attempts: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_event_age_in_seconds: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination_config: Option<DestinationConfig>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
 pub struct VpcConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subnet_ids: Option<Vec<String>>,
@@ -707,6 +1049,20 @@ static ACCELERATOR_CONFIG: Shape = Shape::structure(
     &[Member::new("AcceleratorMemorySize", &ACCELERATOR_MEMORY_GB).required()],
 );
 static ACCELERATOR_MEMORY_GB: Shape = Shape::integer("AcceleratorMemoryGB");
+static ACCOUNT_LIMIT: Shape = Shape::structure(
+    "AccountLimit",
+    &[
+        Member::new("TotalCodeSize", &LONG),
+        Member::new("CodeSizeUnzipped", &LONG),
+        Member::new("CodeSizeZipped", &LONG),
+        Member::new("ConcurrentExecutions", &INTEGER),
+        Member::new("UnreservedConcurrentExecutions", &UNRESERVED_CONCURRENT_EXECUTIONS),
+    ],
+);
+static ACCOUNT_USAGE: Shape = Shape::structure(
+    "AccountUsage",
+    &[Member::new("TotalCodeSize", &LONG), Member::new("FunctionCount", &LONG)],
+);
 static PATTERN_OF_ACTION: Pattern = Pattern::new("(lambda:[*]|lambda:[a-zA-Z]+|[*])");
 static ACTION: Shape = Shape::string("Action").bounds(Some(0), Some(10000)).pattern(&PATTERN_OF_ACTION);
 static ADD_PERMISSION_REQUEST: Shape = Shape::structure(
@@ -728,6 +1084,30 @@ static ADD_PERMISSION_REQUEST: Shape = Shape::structure(
 );
 static ADD_PERMISSION_RESPONSE: Shape =
     Shape::structure("AddPermissionResponse", &[Member::new("Statement", &STRING)]);
+static PATTERN_OF_ADDITIONAL_VERSION: Pattern = Pattern::new("[0-9]+");
+static ADDITIONAL_VERSION: Shape =
+    Shape::string("AdditionalVersion").bounds(Some(1), Some(1024)).pattern(&PATTERN_OF_ADDITIONAL_VERSION);
+static ADDITIONAL_VERSION_WEIGHTS: Shape =
+    Shape::map("AdditionalVersionWeights", &ADDITIONAL_VERSION, &WEIGHT, "key", "value");
+static PATTERN_OF_ALIAS: Pattern =
+    Pattern::spelled("(?!^[0-9]+$)([a-zA-Z0-9-_]+)", "[0-9]*[a-zA-Z\\-_][a-zA-Z0-9\\-_]*");
+static ALIAS: Shape = Shape::string("Alias").bounds(Some(1), Some(128)).pattern(&PATTERN_OF_ALIAS);
+static ALIAS_CONFIGURATION: Shape = Shape::structure(
+    "AliasConfiguration",
+    &[
+        Member::new("AliasArn", &FUNCTION_ARN),
+        Member::new("Name", &ALIAS),
+        Member::new("FunctionVersion", &VERSION),
+        Member::new("Description", &DESCRIPTION),
+        Member::new("RoutingConfig", &ALIAS_ROUTING_CONFIGURATION),
+        Member::new("RevisionId", &STRING),
+    ],
+);
+static ALIAS_LIST: Shape = Shape::list("AliasList", &ALIAS_CONFIGURATION);
+static ALIAS_ROUTING_CONFIGURATION: Shape = Shape::structure(
+    "AliasRoutingConfiguration",
+    &[Member::new("AdditionalVersionWeights", &ADDITIONAL_VERSION_WEIGHTS)],
+);
 static APPLICATION_LOG_LEVEL: Shape =
     Shape::string("ApplicationLogLevel").one_of(&["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]);
 static ARCHITECTURE: Shape = Shape::string("Architecture").one_of(&["x86_64", "arm64"]);
@@ -765,6 +1145,16 @@ static CONCURRENCY: Shape = Shape::structure(
     "Concurrency",
     &[Member::new("ReservedConcurrentExecutions", &RESERVED_CONCURRENT_EXECUTIONS)],
 );
+static CREATE_ALIAS_REQUEST: Shape = Shape::structure(
+    "CreateAliasRequest",
+    &[
+        Member::new("FunctionName", &FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
+        Member::new("Name", &ALIAS).required(),
+        Member::new("FunctionVersion", &VERSION_WITH_LATEST_PUBLISHED).required(),
+        Member::new("Description", &DESCRIPTION),
+        Member::new("RoutingConfig", &ALIAS_ROUTING_CONFIGURATION),
+    ],
+);
 static CREATE_FUNCTION_REQUEST: Shape = Shape::structure(
     "CreateFunctionRequest",
     &[
@@ -800,8 +1190,27 @@ static CREATE_FUNCTION_REQUEST: Shape = Shape::structure(
         Member::new("AcceleratorConfig", &ACCELERATOR_CONFIG),
     ],
 );
+static DATE: Shape = Shape::timestamp("Date");
 static DEAD_LETTER_CONFIG: Shape =
     Shape::structure("DeadLetterConfig", &[Member::new("TargetArn", &RESOURCE_ARN)]);
+static DELETE_ALIAS_REQUEST: Shape = Shape::structure(
+    "DeleteAliasRequest",
+    &[
+        Member::new("FunctionName", &FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
+        Member::new("Name", &ALIAS).required().at(Place::Uri, "Name"),
+    ],
+);
+static DELETE_FUNCTION_CONCURRENCY_REQUEST: Shape = Shape::structure(
+    "DeleteFunctionConcurrencyRequest",
+    &[Member::new("FunctionName", &FUNCTION_NAME).required().at(Place::Uri, "FunctionName")],
+);
+static DELETE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape::structure(
+    "DeleteFunctionEventInvokeConfigRequest",
+    &[
+        Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
+        Member::new("Qualifier", &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER).at(Place::Query, "Qualifier"),
+    ],
+);
 static DELETE_FUNCTION_REQUEST: Shape = Shape::structure(
     "DeleteFunctionRequest",
     &[
@@ -814,6 +1223,16 @@ static DELETE_FUNCTION_RESPONSE: Shape = Shape::structure(
     &[Member::new("StatusCode", &INTEGER).at(Place::Status, "StatusCode")],
 );
 static DESCRIPTION: Shape = Shape::string("Description").bounds(Some(0), Some(256));
+static PATTERN_OF_DESTINATION_ARN: Pattern = Pattern::spelled(
+    "$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)",
+    "$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-[0-9]{1})?:([0-9]{12})?:(.*)",
+);
+static DESTINATION_ARN: Shape =
+    Shape::string("DestinationArn").bounds(Some(0), Some(350)).pattern(&PATTERN_OF_DESTINATION_ARN);
+static DESTINATION_CONFIG: Shape = Shape::structure(
+    "DestinationConfig",
+    &[Member::new("OnSuccess", &ON_SUCCESS), Member::new("OnFailure", &ON_FAILURE)],
+);
 static DIRECT_S3_READ: Shape = Shape::string("DirectS3Read").one_of(&["ENABLED", "DISABLED", "AUTO"]);
 static DURABLE_CONFIG: Shape = Shape::structure(
     "DurableConfig",
@@ -950,6 +1369,18 @@ static FUNCTION_CONFIGURATION: Shape = Shape::structure(
         Member::new("AcceleratorConfig", &ACCELERATOR_CONFIG),
     ],
 );
+static FUNCTION_EVENT_INVOKE_CONFIG: Shape = Shape::structure(
+    "FunctionEventInvokeConfig",
+    &[
+        Member::new("LastModified", &DATE),
+        Member::new("FunctionArn", &FUNCTION_ARN),
+        Member::new("MaximumRetryAttempts", &MAXIMUM_RETRY_ATTEMPTS),
+        Member::new("MaximumEventAgeInSeconds", &MAXIMUM_EVENT_AGE_IN_SECONDS),
+        Member::new("DestinationConfig", &DESTINATION_CONFIG),
+    ],
+);
+static FUNCTION_EVENT_INVOKE_CONFIG_LIST: Shape =
+    Shape::list("FunctionEventInvokeConfigList", &FUNCTION_EVENT_INVOKE_CONFIG);
 static FUNCTION_LIST: Shape = Shape::list("FunctionList", &FUNCTION_CONFIGURATION);
 static PATTERN_OF_FUNCTION_NAME: Pattern = Pattern::spelled(
     "(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?",
@@ -976,8 +1407,46 @@ static FUNCTION_URL_AUTH_TYPE: Shape = Shape::string("FunctionUrlAuthType").one_
 static FUNCTION_VERSION: Shape = Shape::string("FunctionVersion").one_of(&["ALL"]);
 static FUNCTION_VERSION_LATEST_PUBLISHED: Shape =
     Shape::string("FunctionVersionLatestPublished").one_of(&["LATEST_PUBLISHED"]);
+static GET_ACCOUNT_SETTINGS_REQUEST: Shape = Shape::structure("GetAccountSettingsRequest", &[]);
+static GET_ACCOUNT_SETTINGS_RESPONSE: Shape = Shape::structure(
+    "GetAccountSettingsResponse",
+    &[Member::new("AccountLimit", &ACCOUNT_LIMIT), Member::new("AccountUsage", &ACCOUNT_USAGE)],
+);
+static GET_ALIAS_REQUEST: Shape = Shape::structure(
+    "GetAliasRequest",
+    &[
+        Member::new("FunctionName", &FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
+        Member::new("Name", &ALIAS).required().at(Place::Uri, "Name"),
+    ],
+);
+static GET_FUNCTION_CODE_SIGNING_CONFIG_REQUEST: Shape = Shape::structure(
+    "GetFunctionCodeSigningConfigRequest",
+    &[Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).required().at(Place::Uri, "FunctionName")],
+);
+static GET_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE: Shape = Shape::structure(
+    "GetFunctionCodeSigningConfigResponse",
+    &[
+        Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN).required(),
+        Member::new("FunctionName", &FUNCTION_NAME).required(),
+    ],
+);
+static GET_FUNCTION_CONCURRENCY_REQUEST: Shape = Shape::structure(
+    "GetFunctionConcurrencyRequest",
+    &[Member::new("FunctionName", &FUNCTION_NAME).required().at(Place::Uri, "FunctionName")],
+);
+static GET_FUNCTION_CONCURRENCY_RESPONSE: Shape = Shape::structure(
+    "GetFunctionConcurrencyResponse",
+    &[Member::new("ReservedConcurrentExecutions", &RESERVED_CONCURRENT_EXECUTIONS)],
+);
 static GET_FUNCTION_CONFIGURATION_REQUEST: Shape = Shape::structure(
     "GetFunctionConfigurationRequest",
+    &[
+        Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
+        Member::new("Qualifier", &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER).at(Place::Query, "Qualifier"),
+    ],
+);
+static GET_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape::structure(
+    "GetFunctionEventInvokeConfigRequest",
     &[
         Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
         Member::new("Qualifier", &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER).at(Place::Query, "Qualifier"),
@@ -1010,6 +1479,21 @@ static GET_POLICY_REQUEST: Shape = Shape::structure(
 static GET_POLICY_RESPONSE: Shape = Shape::structure(
     "GetPolicyResponse",
     &[Member::new("Policy", &STRING), Member::new("RevisionId", &STRING)],
+);
+static GET_RUNTIME_MANAGEMENT_CONFIG_REQUEST: Shape = Shape::structure(
+    "GetRuntimeManagementConfigRequest",
+    &[
+        Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
+        Member::new("Qualifier", &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER).at(Place::Query, "Qualifier"),
+    ],
+);
+static GET_RUNTIME_MANAGEMENT_CONFIG_RESPONSE: Shape = Shape::structure(
+    "GetRuntimeManagementConfigResponse",
+    &[
+        Member::new("UpdateRuntimeOn", &UPDATE_RUNTIME_ON),
+        Member::new("FunctionArn", &NAME_SPACED_FUNCTION_ARN),
+        Member::new("RuntimeVersionArn", &RUNTIME_VERSION_ARN),
+    ],
 );
 static PATTERN_OF_HANDLER: Pattern = Pattern::spelled("[^\\s]+", "[^ \\t\\n\\x0B\\f\\r]+");
 static HANDLER: Shape = Shape::string("Handler").bounds(Some(0), Some(128)).pattern(&PATTERN_OF_HANDLER);
@@ -1093,6 +1577,34 @@ static PATTERN_OF_LAYER_VERSION_ARN: Pattern = Pattern::spelled(
 static LAYER_VERSION_ARN: Shape =
     Shape::string("LayerVersionArn").bounds(Some(1), Some(2048)).pattern(&PATTERN_OF_LAYER_VERSION_ARN);
 static LAYERS_REFERENCE_LIST: Shape = Shape::list("LayersReferenceList", &LAYER);
+static LIST_ALIASES_REQUEST: Shape = Shape::structure(
+    "ListAliasesRequest",
+    &[
+        Member::new("FunctionName", &FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
+        Member::new("FunctionVersion", &VERSION_WITH_LATEST_PUBLISHED).at(Place::Query, "FunctionVersion"),
+        Member::new("Marker", &STRING).at(Place::Query, "Marker"),
+        Member::new("MaxItems", &MAX_LIST_ITEMS).at(Place::Query, "MaxItems"),
+    ],
+);
+static LIST_ALIASES_RESPONSE: Shape = Shape::structure(
+    "ListAliasesResponse",
+    &[Member::new("NextMarker", &STRING), Member::new("Aliases", &ALIAS_LIST)],
+);
+static LIST_FUNCTION_EVENT_INVOKE_CONFIGS_REQUEST: Shape = Shape::structure(
+    "ListFunctionEventInvokeConfigsRequest",
+    &[
+        Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
+        Member::new("Marker", &STRING).at(Place::Query, "Marker"),
+        Member::new("MaxItems", &MAX_FUNCTION_EVENT_INVOKE_CONFIG_LIST_ITEMS).at(Place::Query, "MaxItems"),
+    ],
+);
+static LIST_FUNCTION_EVENT_INVOKE_CONFIGS_RESPONSE: Shape = Shape::structure(
+    "ListFunctionEventInvokeConfigsResponse",
+    &[
+        Member::new("FunctionEventInvokeConfigs", &FUNCTION_EVENT_INVOKE_CONFIG_LIST),
+        Member::new("NextMarker", &STRING),
+    ],
+);
 static LIST_FUNCTIONS_REQUEST: Shape = Shape::structure(
     "ListFunctionsRequest",
     &[
@@ -1105,6 +1617,23 @@ static LIST_FUNCTIONS_REQUEST: Shape = Shape::structure(
 static LIST_FUNCTIONS_RESPONSE: Shape = Shape::structure(
     "ListFunctionsResponse",
     &[Member::new("NextMarker", &STRING), Member::new("Functions", &FUNCTION_LIST)],
+);
+static LIST_TAGS_REQUEST: Shape = Shape::structure(
+    "ListTagsRequest",
+    &[Member::new("Resource", &TAGGABLE_RESOURCE).required().at(Place::Uri, "Resource")],
+);
+static LIST_TAGS_RESPONSE: Shape = Shape::structure("ListTagsResponse", &[Member::new("Tags", &TAGS)]);
+static LIST_VERSIONS_BY_FUNCTION_REQUEST: Shape = Shape::structure(
+    "ListVersionsByFunctionRequest",
+    &[
+        Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
+        Member::new("Marker", &STRING).at(Place::Query, "Marker"),
+        Member::new("MaxItems", &MAX_LIST_ITEMS).at(Place::Query, "MaxItems"),
+    ],
+);
+static LIST_VERSIONS_BY_FUNCTION_RESPONSE: Shape = Shape::structure(
+    "ListVersionsByFunctionResponse",
+    &[Member::new("NextMarker", &STRING), Member::new("Versions", &FUNCTION_LIST)],
 );
 static PATTERN_OF_LOCAL_MOUNT_PATH: Pattern =
     Pattern::spelled("/mnt/[a-zA-Z0-9-_.]+", "/mnt/[a-zA-Z0-9\\-_.]+");
@@ -1130,7 +1659,12 @@ static PATTERN_OF_MASTER_REGION: Pattern = Pattern::spelled(
 );
 static MASTER_REGION: Shape =
     Shape::string("MasterRegion").bounds(Some(1), Some(50)).pattern(&PATTERN_OF_MASTER_REGION);
+static MAX_FUNCTION_EVENT_INVOKE_CONFIG_LIST_ITEMS: Shape =
+    Shape::integer("MaxFunctionEventInvokeConfigListItems").bounds(Some(1), Some(50));
 static MAX_LIST_ITEMS: Shape = Shape::integer("MaxListItems").bounds(Some(1), Some(10000));
+static MAXIMUM_EVENT_AGE_IN_SECONDS: Shape =
+    Shape::integer("MaximumEventAgeInSeconds").bounds(Some(60), Some(21600));
+static MAXIMUM_RETRY_ATTEMPTS: Shape = Shape::integer("MaximumRetryAttempts").bounds(Some(0), Some(2));
 static MEMORY_SIZE: Shape = Shape::integer("MemorySize").bounds(Some(128), Some(32768));
 static NAME_SPACED_FUNCTION_ARN: Shape = Shape::string("NameSpacedFunctionArn");
 static PATTERN_OF_NAMESPACED_FUNCTION_NAME: Pattern = Pattern::spelled(
@@ -1154,6 +1688,8 @@ static NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER: Shape =
     Shape::string("NumericLatestPublishedOrAliasQualifier")
         .bounds(Some(1), Some(128))
         .pattern(&PATTERN_OF_NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER);
+static ON_FAILURE: Shape = Shape::structure("OnFailure", &[Member::new("Destination", &DESTINATION_ARN)]);
+static ON_SUCCESS: Shape = Shape::structure("OnSuccess", &[Member::new("Destination", &DESTINATION_ARN)]);
 static PACKAGE_TYPE: Shape = Shape::string("PackageType").one_of(&["Zip", "Image"]);
 static PER_EXECUTION_ENVIRONMENT_MAX_CONCURRENCY: Shape =
     Shape::integer("PerExecutionEnvironmentMaxConcurrency").bounds(Some(1), Some(1600));
@@ -1163,6 +1699,33 @@ static PRINCIPAL: Shape =
 static PATTERN_OF_PRINCIPAL_ORG_ID: Pattern = Pattern::new("o-[a-z0-9]{10,32}");
 static PRINCIPAL_ORG_ID: Shape =
     Shape::string("PrincipalOrgID").bounds(Some(12), Some(34)).pattern(&PATTERN_OF_PRINCIPAL_ORG_ID);
+static PUBLISH_VERSION_REQUEST: Shape = Shape::structure(
+    "PublishVersionRequest",
+    &[
+        Member::new("FunctionName", &FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
+        Member::new("CodeSha256", &STRING),
+        Member::new("Description", &DESCRIPTION),
+        Member::new("RevisionId", &STRING),
+        Member::new("PublishTo", &FUNCTION_VERSION_LATEST_PUBLISHED),
+    ],
+);
+static PUT_FUNCTION_CONCURRENCY_REQUEST: Shape = Shape::structure(
+    "PutFunctionConcurrencyRequest",
+    &[
+        Member::new("FunctionName", &FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
+        Member::new("ReservedConcurrentExecutions", &RESERVED_CONCURRENT_EXECUTIONS).required(),
+    ],
+);
+static PUT_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape::structure(
+    "PutFunctionEventInvokeConfigRequest",
+    &[
+        Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
+        Member::new("Qualifier", &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER).at(Place::Query, "Qualifier"),
+        Member::new("MaximumRetryAttempts", &MAXIMUM_RETRY_ATTEMPTS),
+        Member::new("MaximumEventAgeInSeconds", &MAXIMUM_EVENT_AGE_IN_SECONDS),
+        Member::new("DestinationConfig", &DESTINATION_CONFIG),
+    ],
+);
 static REMOVE_PERMISSION_REQUEST: Shape = Shape::structure(
     "RemovePermissionRequest",
     &[
@@ -1172,7 +1735,8 @@ static REMOVE_PERMISSION_REQUEST: Shape = Shape::structure(
         Member::new("RevisionId", &STRING).at(Place::Query, "RevisionId"),
     ],
 );
-static RESERVED_CONCURRENT_EXECUTIONS: Shape = Shape::integer("ReservedConcurrentExecutions");
+static RESERVED_CONCURRENT_EXECUTIONS: Shape =
+    Shape::integer("ReservedConcurrentExecutions").bounds(Some(0), None);
 static RESOLVED_S3_OBJECT: Shape = Shape::structure(
     "ResolvedS3Object",
     &[
@@ -1302,8 +1866,22 @@ static SUBNET_IDS: Shape = Shape::list("SubnetIds", &SUBNET_ID).bounds(Some(0), 
 static SYSTEM_LOG_LEVEL: Shape = Shape::string("SystemLogLevel").one_of(&["DEBUG", "INFO", "WARN"]);
 static PATTERN_OF_TAG_KEY: Pattern = Pattern::new("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)");
 static TAG_KEY: Shape = Shape::string("TagKey").bounds(Some(1), Some(128)).pattern(&PATTERN_OF_TAG_KEY);
+static TAG_KEY_LIST: Shape = Shape::list("TagKeyList", &TAG_KEY);
+static TAG_RESOURCE_REQUEST: Shape = Shape::structure(
+    "TagResourceRequest",
+    &[
+        Member::new("Resource", &TAGGABLE_RESOURCE).required().at(Place::Uri, "Resource"),
+        Member::new("Tags", &TAGS).required(),
+    ],
+);
 static PATTERN_OF_TAG_VALUE: Pattern = Pattern::new("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)");
 static TAG_VALUE: Shape = Shape::string("TagValue").bounds(Some(0), Some(256)).pattern(&PATTERN_OF_TAG_VALUE);
+static PATTERN_OF_TAGGABLE_RESOURCE: Pattern = Pattern::spelled(
+    "arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|(capacity-provider|network-connector):[a-zA-Z0-9-_]{1,64})",
+    "arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-[0-9]{1}:[0-9]{12}:(function:[a-zA-Z0-9\\-_]+(:(\\$LATEST|[a-zA-Z0-9\\-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|(capacity-provider|network-connector):[a-zA-Z0-9\\-_]{1,64})",
+);
+static TAGGABLE_RESOURCE: Shape =
+    Shape::string("TaggableResource").bounds(Some(1), Some(10000)).pattern(&PATTERN_OF_TAGGABLE_RESOURCE);
 static TAGS: Shape = Shape::map("Tags", &TAG_KEY, &TAG_VALUE, "key", "value");
 static TAGS_ERROR: Shape = Shape::structure(
     "TagsError",
@@ -1328,6 +1906,25 @@ static TRACING_CONFIG: Shape = Shape::structure("TracingConfig", &[Member::new("
 static TRACING_CONFIG_RESPONSE: Shape =
     Shape::structure("TracingConfigResponse", &[Member::new("Mode", &TRACING_MODE)]);
 static TRACING_MODE: Shape = Shape::string("TracingMode").one_of(&["Active", "PassThrough"]);
+static UNRESERVED_CONCURRENT_EXECUTIONS: Shape = Shape::integer("UnreservedConcurrentExecutions");
+static UNTAG_RESOURCE_REQUEST: Shape = Shape::structure(
+    "UntagResourceRequest",
+    &[
+        Member::new("Resource", &TAGGABLE_RESOURCE).required().at(Place::Uri, "Resource"),
+        Member::new("TagKeys", &TAG_KEY_LIST).required().at(Place::Query, "tagKeys"),
+    ],
+);
+static UPDATE_ALIAS_REQUEST: Shape = Shape::structure(
+    "UpdateAliasRequest",
+    &[
+        Member::new("FunctionName", &FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
+        Member::new("Name", &ALIAS).required().at(Place::Uri, "Name"),
+        Member::new("FunctionVersion", &VERSION_WITH_LATEST_PUBLISHED),
+        Member::new("Description", &DESCRIPTION),
+        Member::new("RoutingConfig", &ALIAS_ROUTING_CONFIGURATION),
+        Member::new("RevisionId", &STRING),
+    ],
+);
 static UPDATE_FUNCTION_CODE_REQUEST: Shape = Shape::structure(
     "UpdateFunctionCodeRequest",
     &[
@@ -1374,7 +1971,22 @@ static UPDATE_FUNCTION_CONFIGURATION_REQUEST: Shape = Shape::structure(
         Member::new("AcceleratorConfig", &ACCELERATOR_CONFIG),
     ],
 );
+static UPDATE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape::structure(
+    "UpdateFunctionEventInvokeConfigRequest",
+    &[
+        Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).required().at(Place::Uri, "FunctionName"),
+        Member::new("Qualifier", &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER).at(Place::Query, "Qualifier"),
+        Member::new("MaximumRetryAttempts", &MAXIMUM_RETRY_ATTEMPTS),
+        Member::new("MaximumEventAgeInSeconds", &MAXIMUM_EVENT_AGE_IN_SECONDS),
+        Member::new("DestinationConfig", &DESTINATION_CONFIG),
+    ],
+);
+static UPDATE_RUNTIME_ON: Shape = Shape::string("UpdateRuntimeOn");
 static VERSION: Shape = Shape::string("Version");
+static PATTERN_OF_VERSION_WITH_LATEST_PUBLISHED: Pattern = Pattern::new("(\\$LATEST(\\.PUBLISHED)?|[0-9]+)");
+static VERSION_WITH_LATEST_PUBLISHED: Shape = Shape::string("VersionWithLatestPublished")
+    .bounds(Some(1), Some(1024))
+    .pattern(&PATTERN_OF_VERSION_WITH_LATEST_PUBLISHED);
 static VPC_CONFIG: Shape = Shape::structure(
     "VpcConfig",
     &[
@@ -1393,6 +2005,7 @@ static VPC_CONFIG_RESPONSE: Shape = Shape::structure(
     ],
 );
 static VPC_ID: Shape = Shape::string("VpcId");
+static WEIGHT: Shape = Shape::double("Weight").bounds(Some(0), Some(1));
 static WORKING_DIRECTORY: Shape = Shape::string("WorkingDirectory").bounds(Some(0), Some(1000));
 
 pub static OPERATIONS: &[&str] = &[
@@ -1498,11 +2111,25 @@ static SERVED: &[Operation] = &[
         output: Some(&ADD_PERMISSION_RESPONSE),
     },
     Operation {
+        name: "CreateAlias",
+        uri: "/2015-03-31/functions/{FunctionName}/aliases",
+        status: 201,
+        input: Some(&CREATE_ALIAS_REQUEST),
+        output: Some(&ALIAS_CONFIGURATION),
+    },
+    Operation {
         name: "CreateFunction",
         uri: "/2015-03-31/functions",
         status: 201,
         input: Some(&CREATE_FUNCTION_REQUEST),
         output: Some(&FUNCTION_CONFIGURATION),
+    },
+    Operation {
+        name: "DeleteAlias",
+        uri: "/2015-03-31/functions/{FunctionName}/aliases/{Name}",
+        status: 204,
+        input: Some(&DELETE_ALIAS_REQUEST),
+        output: None,
     },
     Operation {
         name: "DeleteFunction",
@@ -1512,11 +2139,53 @@ static SERVED: &[Operation] = &[
         output: Some(&DELETE_FUNCTION_RESPONSE),
     },
     Operation {
+        name: "DeleteFunctionConcurrency",
+        uri: "/2017-10-31/functions/{FunctionName}/concurrency",
+        status: 204,
+        input: Some(&DELETE_FUNCTION_CONCURRENCY_REQUEST),
+        output: None,
+    },
+    Operation {
+        name: "DeleteFunctionEventInvokeConfig",
+        uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        status: 204,
+        input: Some(&DELETE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST),
+        output: None,
+    },
+    Operation {
+        name: "GetAccountSettings",
+        uri: "/2016-08-19/account-settings",
+        status: 200,
+        input: Some(&GET_ACCOUNT_SETTINGS_REQUEST),
+        output: Some(&GET_ACCOUNT_SETTINGS_RESPONSE),
+    },
+    Operation {
+        name: "GetAlias",
+        uri: "/2015-03-31/functions/{FunctionName}/aliases/{Name}",
+        status: 200,
+        input: Some(&GET_ALIAS_REQUEST),
+        output: Some(&ALIAS_CONFIGURATION),
+    },
+    Operation {
         name: "GetFunction",
         uri: "/2015-03-31/functions/{FunctionName}",
         status: 200,
         input: Some(&GET_FUNCTION_REQUEST),
         output: Some(&GET_FUNCTION_RESPONSE),
+    },
+    Operation {
+        name: "GetFunctionCodeSigningConfig",
+        uri: "/2020-06-30/functions/{FunctionName}/code-signing-config",
+        status: 200,
+        input: Some(&GET_FUNCTION_CODE_SIGNING_CONFIG_REQUEST),
+        output: Some(&GET_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE),
+    },
+    Operation {
+        name: "GetFunctionConcurrency",
+        uri: "/2019-09-30/functions/{FunctionName}/concurrency",
+        status: 200,
+        input: Some(&GET_FUNCTION_CONCURRENCY_REQUEST),
+        output: Some(&GET_FUNCTION_CONCURRENCY_RESPONSE),
     },
     Operation {
         name: "GetFunctionConfiguration",
@@ -1526,11 +2195,25 @@ static SERVED: &[Operation] = &[
         output: Some(&FUNCTION_CONFIGURATION),
     },
     Operation {
+        name: "GetFunctionEventInvokeConfig",
+        uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        status: 200,
+        input: Some(&GET_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST),
+        output: Some(&FUNCTION_EVENT_INVOKE_CONFIG),
+    },
+    Operation {
         name: "GetPolicy",
         uri: "/2015-03-31/functions/{FunctionName}/policy",
         status: 200,
         input: Some(&GET_POLICY_REQUEST),
         output: Some(&GET_POLICY_RESPONSE),
+    },
+    Operation {
+        name: "GetRuntimeManagementConfig",
+        uri: "/2021-07-20/functions/{FunctionName}/runtime-management-config",
+        status: 200,
+        input: Some(&GET_RUNTIME_MANAGEMENT_CONFIG_REQUEST),
+        output: Some(&GET_RUNTIME_MANAGEMENT_CONFIG_RESPONSE),
     },
     Operation {
         name: "Invoke",
@@ -1540,6 +2223,20 @@ static SERVED: &[Operation] = &[
         output: Some(&INVOCATION_RESPONSE),
     },
     Operation {
+        name: "ListAliases",
+        uri: "/2015-03-31/functions/{FunctionName}/aliases",
+        status: 200,
+        input: Some(&LIST_ALIASES_REQUEST),
+        output: Some(&LIST_ALIASES_RESPONSE),
+    },
+    Operation {
+        name: "ListFunctionEventInvokeConfigs",
+        uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config/list",
+        status: 200,
+        input: Some(&LIST_FUNCTION_EVENT_INVOKE_CONFIGS_REQUEST),
+        output: Some(&LIST_FUNCTION_EVENT_INVOKE_CONFIGS_RESPONSE),
+    },
+    Operation {
         name: "ListFunctions",
         uri: "/2015-03-31/functions",
         status: 200,
@@ -1547,11 +2244,67 @@ static SERVED: &[Operation] = &[
         output: Some(&LIST_FUNCTIONS_RESPONSE),
     },
     Operation {
+        name: "ListTags",
+        uri: "/2017-03-31/tags/{Resource}",
+        status: 200,
+        input: Some(&LIST_TAGS_REQUEST),
+        output: Some(&LIST_TAGS_RESPONSE),
+    },
+    Operation {
+        name: "ListVersionsByFunction",
+        uri: "/2015-03-31/functions/{FunctionName}/versions",
+        status: 200,
+        input: Some(&LIST_VERSIONS_BY_FUNCTION_REQUEST),
+        output: Some(&LIST_VERSIONS_BY_FUNCTION_RESPONSE),
+    },
+    Operation {
+        name: "PublishVersion",
+        uri: "/2015-03-31/functions/{FunctionName}/versions",
+        status: 201,
+        input: Some(&PUBLISH_VERSION_REQUEST),
+        output: Some(&FUNCTION_CONFIGURATION),
+    },
+    Operation {
+        name: "PutFunctionConcurrency",
+        uri: "/2017-10-31/functions/{FunctionName}/concurrency",
+        status: 200,
+        input: Some(&PUT_FUNCTION_CONCURRENCY_REQUEST),
+        output: Some(&CONCURRENCY),
+    },
+    Operation {
+        name: "PutFunctionEventInvokeConfig",
+        uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        status: 200,
+        input: Some(&PUT_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST),
+        output: Some(&FUNCTION_EVENT_INVOKE_CONFIG),
+    },
+    Operation {
         name: "RemovePermission",
         uri: "/2015-03-31/functions/{FunctionName}/policy/{StatementId}",
         status: 204,
         input: Some(&REMOVE_PERMISSION_REQUEST),
         output: None,
+    },
+    Operation {
+        name: "TagResource",
+        uri: "/2017-03-31/tags/{Resource}",
+        status: 204,
+        input: Some(&TAG_RESOURCE_REQUEST),
+        output: None,
+    },
+    Operation {
+        name: "UntagResource",
+        uri: "/2017-03-31/tags/{Resource}",
+        status: 204,
+        input: Some(&UNTAG_RESOURCE_REQUEST),
+        output: None,
+    },
+    Operation {
+        name: "UpdateAlias",
+        uri: "/2015-03-31/functions/{FunctionName}/aliases/{Name}",
+        status: 200,
+        input: Some(&UPDATE_ALIAS_REQUEST),
+        output: Some(&ALIAS_CONFIGURATION),
     },
     Operation {
         name: "UpdateFunctionCode",
@@ -1566,6 +2319,13 @@ static SERVED: &[Operation] = &[
         status: 200,
         input: Some(&UPDATE_FUNCTION_CONFIGURATION_REQUEST),
         output: Some(&FUNCTION_CONFIGURATION),
+    },
+    Operation {
+        name: "UpdateFunctionEventInvokeConfig",
+        uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        status: 200,
+        input: Some(&UPDATE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST),
+        output: Some(&FUNCTION_EVENT_INVOKE_CONFIG),
     },
 ];
 

@@ -174,7 +174,12 @@ fn dead_letters_take_the_place_of_their_rows_and_go_by_age_and_number() {
         for (id, died_ms) in [(1, 30), (2, 10), (3, 20)] {
             change(meta, move |tx| {
                 tx.outbox_put(&waiting(id, 0))?;
-                let letter = DeadLetterRecord { record: waiting(id, 0), error: "no".to_owned(), died_ms };
+                let letter = DeadLetterRecord {
+                    record: waiting(id, 0),
+                    error: "no".to_owned(),
+                    died_ms,
+                    expired: false,
+                };
                 deliver::records::settle(tx, id, &Step::Dead(Box::new(letter)))
             });
         }
