@@ -28,6 +28,7 @@ pub(crate) fn needs(scope: &Scope<'_>, service: Service, operation: &str, input:
         Service::Sns => topics(scope, input),
         Service::Lambda => functions(scope, input),
         Service::Sts => Vec::new(),
+        Service::Scheduler => schedules(scope, input),
     };
     if resources.is_empty() {
         resources.push("*".to_owned());
@@ -98,6 +99,12 @@ fn functions(scope: &Scope<'_>, input: &Value) -> Vec<String> {
     // Every spelling of the one version there is needs the same: a denied name is denied with its suffix.
     let names = names.into_iter().map(|name| name.strip_suffix(":$LATEST").unwrap_or(name));
     names.map(|name| arn(scope, "lambda", "function:", bare(name))).collect()
+}
+
+/// All schedules are in AWS's default group.
+fn schedules(scope: &Scope<'_>, input: &Value) -> Vec<String> {
+    let names = texts(input, &["Name"]).into_iter().filter(|name| !name.is_empty());
+    names.map(|name| arn(scope, "scheduler", "schedule/default/", name)).collect()
 }
 
 #[cfg(test)]
