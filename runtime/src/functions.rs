@@ -11,6 +11,7 @@ mod output;
 pub(crate) mod registry;
 mod run;
 mod services;
+pub(crate) mod scheduled;
 mod state;
 
 use std::collections::HashMap;

@@ -20,6 +20,8 @@ pub(crate) enum Purpose {
     Subscription,
     /// An alarm's action.
     AlarmAction,
+    /// The target of a schedule.
+    Schedule,
     /// A subscription of a topic, or Invoke.
     Payload,
 }
@@ -32,6 +34,7 @@ impl Purpose {
             Purpose::Extractor => &[Role::Extractor],
             Purpose::Subscription => &[Role::Subscription, Role::Lambda, Role::Command],
             Purpose::AlarmAction => &[Role::AlarmAction, Role::Lambda, Role::Command],
+            Purpose::Schedule => &[Role::Scheduled, Role::Lambda, Role::Command],
             Purpose::Payload => &[Role::Lambda, Role::Command],
         }
     }

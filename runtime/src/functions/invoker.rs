@@ -8,7 +8,7 @@ use bytes::Bytes;
 use deliver::lambda::{Invocation, InvokeError, LambdaInvoker};
 use wasm::{Role, Stdout};
 
-use super::{Cause, HOPS_MAX, NotReady, Ready, Work, alarm, registry, run};
+use super::{Cause, HOPS_MAX, NotReady, Ready, Work, alarm, registry, run, scheduled};
 use crate::app::App;
 use crate::records::Scope;
 
@@ -77,6 +77,12 @@ async fn hand_over(
         && let Some(event) = alarm::event(call.payload, 1)
     {
         return Ok(run(app, ready, cause, Work::Alarm(&event)).await);
+    }
+    // A run of a schedule that was given up and is sent again by hand.
+    if ready.module.has(Role::Scheduled)
+        && let Some(tick) = scheduled::tick(call.payload)
+    {
+        return Ok(run(app, ready, cause, Work::Scheduled(&tick)).await);
     }
     if ready.module.has(Role::Lambda) {
         return Ok(run(app, ready, cause, Work::Lambda(call.payload.as_bytes())).await);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::SemaphorePermit;
 use wasm::{
     AlarmEvent, BatchContext, Call, Extracted, InvokeError, Invoked, LogEvent, Outcome, PackedBatch, Role,
-    Stdout, Verdict, end_line, report_line, start_line,
+    Stdout, Tick, Verdict, end_line, report_line, start_line,
 };
 
 use super::effects::{self, Uncommitted};
@@ -38,6 +38,8 @@ pub(crate) enum Work<'a> {
     Subscription(&'a BatchContext, &'a [LogEvent<'a>]),
     /// A change of an alarm.
     Alarm(&'a AlarmEvent),
+    /// A run of a schedule.
+    Scheduled(&'a Tick),
     /// JSON in, JSON out.
     Lambda(&'a [u8]),
     /// JSON on standard input.
@@ -204,6 +206,7 @@ fn map<T>(invoked: Invoked<T>, answer: impl FnOnce(T) -> Answer) -> Invoked<Answ
 }
 
 /// What is written to the function's log group: times and lines. A pure call is as frequent as the events it
+        Work::Scheduled(tick) => map(host.scheduled(module, call, tick).await, |()| Answer::Done),
 /// judges, so it leaves lines only when it wrote some or failed.
 fn lines(
     app: &App,

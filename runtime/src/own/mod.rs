@@ -1,6 +1,7 @@
 //! Owns the operations under `/_logboom/`, one file each. Refuses to know AWS operations.
 
 mod alarms;
+mod caller;
 mod clock;
 mod code;
 mod consumers;
@@ -8,6 +9,7 @@ mod dead_letters;
 mod health;
 mod reset;
 mod tail;
+mod schedules;
 
 use std::sync::Arc;
 
@@ -36,6 +38,9 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
     }
     if let (&Method::GET, Some(digest)) = (&head.method, name.strip_prefix("code/")) {
         return code::read(app, digest);
+    }
+    if let Some(path) = name.strip_prefix("schedules").filter(|path| path.is_empty() || path.starts_with('/')) {
+        return schedules::answer(app, head, body, path).await;
     }
     if name == "tail" {
         return tail::answer(app, head, body);

@@ -10,6 +10,7 @@ pub(crate) mod gaps;
 pub(crate) mod groups;
 pub(crate) mod revisions;
 pub(crate) mod streams;
+pub(crate) mod schedules;
 
 use serde::{Deserialize, Serialize};
 
