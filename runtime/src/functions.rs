@@ -4,14 +4,15 @@
 
 pub(crate) mod alarm;
 pub(crate) mod attach;
+mod describe;
 mod effects;
 pub(crate) mod events;
 mod invoker;
 mod output;
 pub(crate) mod registry;
 mod run;
-mod services;
 pub(crate) mod scheduled;
+mod services;
 mod state;
 
 use std::collections::HashMap;
@@ -31,7 +32,7 @@ use crate::records::Scope;
 
 use invoker::Invoker;
 pub(crate) use output::PREFIX as OUTPUT_PREFIX;
-pub(crate) use run::{Answer, Cause, Ran, Work, run};
+pub(crate) use run::{Answer, Cause, Ran, Rows, Work, run};
 
 /// Calls of one function that run at once, if there are places for twice as many; the rest waits.
 const AT_ONCE_PER_FUNCTION: usize = 10;
@@ -41,6 +42,9 @@ pub(crate) const HOPS_MAX: u8 = 4;
 
 /// The longest a pure call (filter, extractor) may take whatever its function's timeout says: requests wait.
 const PURE_TIMEOUT_MS: u64 = 3_000;
+
+/// The longest a call of a query may take, for one batch of rows.
+const QUERY_TIMEOUT_MS: u64 = 1_000;
 
 /// What those share who call functions.
 pub(crate) struct Functions {
@@ -53,8 +57,11 @@ pub(crate) struct Functions {
     at_once: usize,
     /// Calls with effects that run at once: they may take minutes, so they never take the places of pure calls.
     effectful: Semaphore,
-    /// Pure calls that run at once. With `effectful` these are all the places of the host, so none waits there.
+    /// Pure calls of ingestion and of readers that run at once.
     pure: Semaphore,
+    /// Calls of queries that run at once: apart, so that no query holds up ingestion. With the two above these are all
+    /// the places of the host, so none waits there.
+    queries: Semaphore,
     /// One compilation at a time: it takes a core.
     compiling: Semaphore,
     streams: output::Streams,
@@ -70,8 +77,8 @@ impl Functions {
     pub(crate) fn new(clock: &Clock) -> Result<Functions, String> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let running = (2 * cores).clamp(4, 64);
-        // As many places again for pure calls.
-        let limits = wasm::Limits { concurrent_calls: 2 * running, ..wasm::Limits::default() };
+        // As many places again for pure calls, and for those of queries.
+        let limits = wasm::Limits { concurrent_calls: 3 * running, ..wasm::Limits::default() };
         let host = Host::new(HostOptions { limits, clock: Arc::new(GuestClock::new(clock)) })?;
         Ok(Functions {
             host,
@@ -80,6 +87,7 @@ impl Functions {
             at_once: at_once(running),
             effectful: Semaphore::new(running),
             pure: Semaphore::new(running),
+            queries: Semaphore::new(running),
             compiling: Semaphore::new(1),
             streams: output::Streams::default(),
             ledger: Ledger::default(),

@@ -7,9 +7,10 @@ mod code;
 mod consumers;
 mod dead_letters;
 mod health;
+mod queries;
 mod reset;
-mod tail;
 mod schedules;
+mod tail;
 
 use std::sync::Arc;
 
@@ -39,8 +40,12 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
     if let (&Method::GET, Some(digest)) = (&head.method, name.strip_prefix("code/")) {
         return code::read(app, digest);
     }
-    if let Some(path) = name.strip_prefix("schedules").filter(|path| path.is_empty() || path.starts_with('/')) {
+    if let Some(path) = name.strip_prefix("schedules").filter(|path| path.is_empty() || path.starts_with('/'))
+    {
         return schedules::answer(app, head, body, path).await;
+    }
+    if let Some(id) = name.strip_prefix("queries/") {
+        return queries::answer(app, head, id);
     }
     if name == "tail" {
         return tail::answer(app, head, body);
