@@ -22,6 +22,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HEAD = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/%s/aws4_request, SignedHeaders=host, Signature=0"
+SERVICES = ["checkout", "cart", "catalog", "payment", "search", "auth", "profile", "gateway"]
 # (what, with the function, without it)
 PAIRS = [
     ("integer", "stats sum(plus_one(n)) as s", "stats sum(n) as s"),
@@ -73,7 +74,7 @@ def load(server, n):
         events = [
             {
                 "timestamp": start + at // 1000,
-                "message": '{"n":%d,"ip":"10.%d.%d.%d","svc":"service-%d"}' % (at, at >> 16 & 255, at >> 8 & 255, at & 255, at % 8),
+                "message": '{"n":%d,"ip":"10.%d.%d.%d","svc":"%s"}' % (at, at >> 16 & 255, at >> 8 & 255, at & 255, SERVICES[at % 8]),
             }
             for at in range(first, min(first + 10_000, n))
         ]

@@ -136,19 +136,16 @@ fn get(app: &App, scope: &Scope, name: &str) -> Result<Value, Fault> {
 fn list(app: &App, scope: &Scope, query: &str) -> Result<Value, Fault> {
     let (mut prefix, mut after, mut limit) = ("", None, PAGE);
     for pair in query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("X-Amz-")) {
-        let read = match pair.split_once('=') {
-            Some(("prefix", text)) => Some(prefix = text),
-            Some(("after", text)) => Some(after = Some(text)),
-            Some(("limit", text)) => {
-                text.parse().ok().filter(|limit| *limit > 0).map(|number| limit = number)
+        let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
+        match (name, text.parse()) {
+            ("prefix", _) => prefix = text,
+            ("after", _) => after = Some(text),
+            ("limit", Ok(number @ 1..)) => limit = number,
+            _ => {
+                let known = "prefix=TEXT, after=NAME and limit=N";
+                let text = format!("{pair:?} is not understood: {known} (up to {PAGE_MAX}) are");
+                return Err(Fault::new("ValidationException", text));
             }
-            _ => None,
-        };
-        if read.is_none() {
-            let text = format!(
-                "{pair:?} is not understood: prefix=TEXT, after=NAME and limit=N (up to {PAGE_MAX}) are"
-            );
-            return Err(Fault::new("ValidationException", text));
         }
     }
     let limit = limit.min(PAGE_MAX);

@@ -155,7 +155,7 @@ impl Ticker {
                 self.enter(Entry { schedule, table, through_ms, next_ms: None });
             }
             Err(error) => {
-                tracing::error!(schedule = schedule.name, error, "it cannot be read and is never due")
+                tracing::error!(schedule = schedule.name, error, "it cannot be read and is never due");
             }
         }
         Ok(())
