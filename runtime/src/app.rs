@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::meta::Meta;
 use crate::outbox::Outbox;
 use crate::query::Queries;
+use crate::schedules::Schedules;
 use crate::tail::Tails;
 use crate::telemetry::Telemetry;
 use crate::tls::Tls;
@@ -40,6 +41,8 @@ pub(crate) struct App {
     pub(crate) outbox: Arc<Outbox>,
     /// What tells the ticker of alarms about new ones.
     pub(crate) alarms: Arc<Alarms>,
+    /// What tells the ticker of schedules about new ones.
+    pub(crate) schedules: Arc<Schedules>,
     /// Guests at work.
     pub(crate) functions: Functions,
     /// The configuration as it was read.

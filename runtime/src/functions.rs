@@ -7,6 +7,7 @@ pub(crate) mod alarm;
 pub(crate) mod attach;
 pub(crate) mod breakers;
 mod compiled;
+mod describe;
 mod destinations;
 mod effects;
 pub(crate) mod events;
@@ -16,6 +17,7 @@ mod output;
 pub(crate) mod registry;
 pub(crate) mod resolve;
 mod run;
+pub(crate) mod scheduled;
 mod secrets;
 mod services;
 mod state;
@@ -44,7 +46,7 @@ pub(crate) use compiled::Compiled;
 pub(crate) use destinations::Destination;
 pub(crate) use invoker::Invoker;
 pub(crate) use output::PREFIX as OUTPUT_PREFIX;
-pub(crate) use run::{Answer, Cause, Ran, Work};
+pub(crate) use run::{Answer, Cause, Ran, Rows, Work};
 pub(crate) use secrets::SecretPlace;
 pub(crate) use way_out::WayOut;
 
@@ -57,6 +59,9 @@ pub(crate) const HOPS_MAX: u8 = 4;
 /// The longest a pure call (filter, extractor) may take whatever its function's timeout says: requests wait.
 const PURE_TIMEOUT_MS: u64 = 3_000;
 
+/// The longest a call of a query may take, for one batch of rows.
+const QUERY_TIMEOUT_MS: u64 = 1_000;
+
 /// What those share who call functions.
 pub(crate) struct Functions {
     host: Host,
@@ -68,8 +73,11 @@ pub(crate) struct Functions {
     at_once: usize,
     /// Calls with effects that run at once: they may take minutes, so they never take the places of pure calls.
     effectful: Semaphore,
-    /// Pure calls that run at once. With `effectful` these are all the places of the host, so none waits there.
+    /// Pure calls of ingestion and of readers that run at once.
     pure: Semaphore,
+    /// Calls of queries that run at once: apart, so that no query holds up ingestion. With the two above these are all
+    /// the places of the host, so none waits there.
+    queries: Semaphore,
     /// HTTP requests.
     way_out: Arc<WayOut>,
     /// What was compiled, for the next start.
@@ -91,8 +99,8 @@ impl Functions {
     pub(crate) fn new(clock: &Clock, compiled: Compiled, way_out: WayOut) -> Result<Functions, String> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let running = (2 * cores).clamp(4, 64);
-        // As many places again for pure calls.
-        let limits = wasm::Limits { concurrent_calls: 2 * running, ..wasm::Limits::default() };
+        // As many places again for pure calls, and for those of queries.
+        let limits = wasm::Limits { concurrent_calls: 3 * running, ..wasm::Limits::default() };
         let (clock, compiled_key) = (Arc::new(GuestClock::new(clock)), compiled.key());
         let host = Host::new(HostOptions { limits, clock, compiled_key })?;
         Ok(Functions {
@@ -102,6 +110,7 @@ impl Functions {
             at_once: at_once(running),
             effectful: Semaphore::new(running),
             pure: Semaphore::new(running),
+            queries: Semaphore::new(running),
             way_out: Arc::new(way_out),
             compiled,
             compiling: Semaphore::new(1),

@@ -20,6 +20,7 @@ mod power;
 mod query;
 mod records;
 mod retention;
+mod schedules;
 mod server;
 mod sweeps;
 mod tail;

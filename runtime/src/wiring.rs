@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use crate::meta::{Meta, MetaError, StoreManifest, Unopened};
 use crate::outbox::{self, Outbox, Signing};
 use crate::query::Queries;
+use crate::schedules;
 use crate::sweeps;
 use crate::tail::Tails;
 use crate::telemetry::disk::{Syncs, Timed};
@@ -45,6 +46,7 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
     let queries = Queries::new(&telemetry.queries);
     let fan_out = Arc::default();
     let alarms = Arc::default();
+    let schedules = Arc::default();
     let outbox = Outbox::new(&config, &clock, Signing::at(&folder.paths().signing_key(), &clock, &keyring))?;
     let compiled = Compiled::at(&folder.paths().compiled(), &keyring);
     let way_out = WayOut::new(&config, &outbox.rules)?;
@@ -59,6 +61,7 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
         queries,
         outbox,
         alarms,
+        schedules,
         functions,
         config,
         keys,
@@ -129,6 +132,7 @@ pub(crate) fn start_workers(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
     metric_filters::start(app, stopping);
     subscriptions::start(app, stopping);
     alarms::ticker::start(app, stopping);
+    schedules::ticker::start(app, stopping);
     outbox::start(app, stopping);
     telemetry::vended::start(app, stopping.clone());
 }

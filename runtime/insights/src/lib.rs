@@ -27,7 +27,8 @@ mod value;
 
 pub use block::{Block, Column};
 pub use error::{CompileError, Error};
-pub use guest::{Functions, Guest, NoFunctions, Resolution, Signature};
+pub use function::is_built_in;
+pub use guest::{Functions, Guest, NoFunctions, Resolution, Signature, Type};
 pub use lend::{Codes, Facts, Fraction, Templates, Texts, Variable};
 pub use limits::Limits;
 pub use memory::{MemoryBlock, MemoryEvent};

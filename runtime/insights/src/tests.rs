@@ -4,12 +4,12 @@ mod cases;
 mod oracle;
 mod properties;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 use crate::{
     CompileError, Control, Error, Execution, Functions, Guest, Limits, Literal, LiteralKind, MemoryBlock,
-    MemoryEvent, NoFunctions, Order, Query, Resolution, Signature, Value, Window,
+    MemoryEvent, NoFunctions, Order, Query, Resolution, Signature, Type, Value, Window,
 };
 
 const ALWAYS: Window = Window { start_ms: 0, end_ms: i64::MAX };
@@ -78,8 +78,13 @@ impl Functions for Registry {
 
 fn registry() -> (Registry, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
-    let signature =
-        Signature { name: "double".to_owned(), parameters: 1, variadic: false, help: String::new() };
+    let signature = Signature {
+        name: "double".to_owned(),
+        parameters: vec![Type::Integer],
+        variadic: false,
+        returns: Type::Integer,
+        help: String::new(),
+    };
     (Registry(Arc::new(Doubler { signature, calls: Arc::clone(&calls) })), calls)
 }
 
@@ -96,6 +101,70 @@ fn outside_functions_are_called_once_per_block_and_only_for_surviving_rows() {
     let got: Vec<&str> = rows.iter().map(|row| row[0].1.as_str()).collect();
     assert_eq!(got, ["34", "48"]);
     assert_eq!(calls.load(SeqCst), 2);
+}
+
+/// Notes the arguments it is called with, and joins them.
+struct Noted(Signature, Mutex<Vec<Vec<Vec<Value>>>>);
+
+impl Guest for Noted {
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn evaluate(&self, columns: &[Vec<Value>], rows: usize) -> Result<Vec<Value>, String> {
+        self.1.lock().expect("no panic").push(columns.to_vec());
+        let one = |row: usize| {
+            let texts = columns.iter().map(|column| column[row].cell().print().unwrap_or_default());
+            Value::Text(texts.collect::<Vec<_>>().join("+").into())
+        };
+        Ok((0..rows).map(one).collect())
+    }
+}
+
+struct One(Arc<Noted>);
+
+impl Functions for One {
+    fn resolve(&self, name: &str) -> Resolution {
+        let found = name.eq_ignore_ascii_case("joined");
+        if found { Resolution::Found(self.0.clone()) } else { Resolution::Unknown }
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec!["joined".to_owned()]
+    }
+}
+
+/// What `text` gives on thirty events, and the rows of each call.
+fn joined(text: &str) -> (Vec<String>, Vec<usize>) {
+    let signature = Signature {
+        name: "joined".to_owned(),
+        parameters: vec![Type::Text],
+        variadic: true,
+        returns: Type::Text,
+        help: String::new(),
+    };
+    let guest = Arc::new(Noted(signature, Mutex::default()));
+    let query = Query::compile(text, &One(Arc::clone(&guest)), 0, ALWAYS).expect("compiles");
+    let mut execution = Execution::new(&query);
+    execution.push(&block(0, 30)).expect("runs");
+    let rows = execution.finish().expect("finishes").rows;
+    let calls = guest.1.lock().expect("no panic");
+    let sizes = calls.iter().map(|columns| columns.first().map_or(0, Vec::len)).collect();
+    (rows.into_iter().map(|row| row[0].1.clone()).collect(), sizes)
+}
+
+#[test]
+fn equal_arguments_are_called_for_once_where_that_is_known() {
+    let (rows, calls) = joined("fields joined('a', 1 + 1) as j | limit 2");
+    assert_eq!((rows, calls), (vec!["a+2".to_owned(), "a+2".to_owned()], vec![1]));
+    let (rows, calls) = joined("fields JOINED(n, k) as j | sort n asc | limit 2");
+    assert_eq!((rows, calls), (vec!["0+0".to_owned(), "1+1".to_owned()], vec![30]));
+    let (rows, calls) = joined("filter joined('a') = 'none' | stats count(*)");
+    assert!(rows.is_empty() && calls == [1], "{rows:?} {calls:?}");
+    let (_, calls) = joined("filter k > 99 | fields joined(n) as j | filter j = 'x'");
+    assert!(calls.is_empty(), "{calls:?}");
+    let error = Query::compile("fields haversine(n)", &NoFunctions, 0, ALWAYS).expect_err("not there yet");
+    assert!(error.message.contains("not supported"), "{}", error.message);
 }
 
 #[test]

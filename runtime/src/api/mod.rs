@@ -11,6 +11,7 @@ mod lambda;
 pub(crate) mod logs;
 mod needs;
 pub(crate) mod page;
+mod scheduler;
 pub(crate) mod sns;
 pub(crate) mod sts;
 mod table;

@@ -28,6 +28,7 @@ pub(crate) fn needs(scope: &Scope<'_>, service: Service, operation: &str, input:
         Service::Sns => topics(scope, input),
         Service::Lambda => functions(scope, operation, input),
         Service::Sts => Vec::new(),
+        Service::Scheduler => schedules(scope, input),
     };
     if resources.is_empty() {
         resources.push("*".to_owned());
@@ -115,6 +116,12 @@ fn functions(scope: &Scope<'_>, operation: &str, input: &Value) -> Vec<String> {
         }
     });
     resources.collect()
+}
+
+/// All schedules are in AWS's default group.
+fn schedules(scope: &Scope<'_>, input: &Value) -> Vec<String> {
+    let names = texts(input, &["Name"]).into_iter().filter(|name| !name.is_empty());
+    names.map(|name| arn(scope, "scheduler", "schedule/default/", name)).collect()
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ const SERVICES: &[&[&[Operation]]] = &[
     super::cloudwatch::FAMILIES,
     super::sns::FAMILIES,
     super::lambda::FAMILIES,
+    super::scheduler::FAMILIES,
 ];
 
 fn all() -> impl Iterator<Item = &'static Operation> {

@@ -240,6 +240,18 @@ impl Client {
         Err(refusal(&self.whole(path, answer).await?))
     }
 
+    /// An own operation with a JSON answer, signed for `service`.
+    pub(crate) async fn own(
+        &self,
+        service: &str,
+        method: Method,
+        path: &str,
+        input: Value,
+    ) -> Result<Value, ClientError> {
+        let body = if input.is_null() { Bytes::new() } else { input.to_string().into() };
+        parsed(&self.send(service, method, path, &[("content-type", "application/json")], body).await?)
+    }
+
     async fn send(
         &self,
         service: &str,
@@ -342,7 +354,7 @@ pub(crate) fn element(xml: &str, tag: &str) -> Option<String> {
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, b| {
         if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) {
             out.push(b as char);

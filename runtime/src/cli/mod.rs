@@ -14,6 +14,7 @@ mod logs;
 mod new;
 pub(crate) mod project;
 mod query;
+mod schedule;
 mod serve;
 pub(crate) mod span;
 mod tail;
@@ -59,6 +60,8 @@ enum Command {
     Logs(logs::LogsArgs),
     /// Run a Logs Insights query and print the rows
     Query(query::QueryArgs),
+    /// Run functions at times: make, list, show, delete and run schedules
+    Schedule(schedule::ScheduleArgs),
     /// Print events as they arrive
     Tail(tail::TailArgs),
 }
@@ -112,6 +115,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Deploy(args) => client(|clock| deploy::run(args, clock)),
         Command::Invoke(args) => client(|clock| invoke::run(args, clock)),
         Command::Query(args) => client(|clock| query::run(args, clock)),
+        Command::Schedule(args) => client(|clock| schedule::run(args, clock)),
         Command::Tail(args) => client(|clock| tail::run(args, clock)),
     };
     match outcome {

@@ -65,7 +65,12 @@ pub(crate) async fn rows(client: &Client, clock: &Clock, input: Value) -> Result
             "Scheduled" | "Running" => clock.sleep(100).await,
             "Complete" => return Ok(answer["results"].as_array().into_iter().flatten().map(row).collect()),
             other => {
-                let message = format!("the query ended as {other}");
+                let path = format!("/_logboom/queries/{}", started["queryId"].as_str().unwrap_or_default());
+                // A query that failed says why; nothing else does.
+                let why =
+                    client.own("logs", hyper::Method::GET, &path, Value::Null).await.unwrap_or_default();
+                let why = why["reason"].as_str().map_or_else(String::new, |why| format!(": {why}"));
+                let message = format!("the query ended as {other}{why}");
                 return Err(ClientError::Refused { code: other.to_owned(), message });
             }
         }

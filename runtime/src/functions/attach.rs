@@ -21,6 +21,8 @@ pub(crate) enum Purpose {
     Subscription,
     /// An alarm's action.
     AlarmAction,
+    /// The target of a schedule.
+    Schedule,
     /// A subscription of a topic, or Invoke.
     Payload,
 }
@@ -33,6 +35,7 @@ impl Purpose {
             Purpose::Extractor => &[Role::Extractor],
             Purpose::Subscription => &[Role::Subscription, Role::Lambda, Role::Command, Role::Http],
             Purpose::AlarmAction => &[Role::AlarmAction, Role::Lambda, Role::Command, Role::Http],
+            Purpose::Schedule => &[Role::Scheduled, Role::Lambda, Role::Command, Role::Http],
             Purpose::Payload => &[Role::Lambda, Role::Command, Role::Http],
         }
     }

@@ -11,7 +11,8 @@ use wasm::{Role, Stdout};
 
 use super::destinations::{Destination, Executed, Told, parsed};
 use super::{
-    Answer, Cause, HOPS_MAX, NotReady, Ran, Ready, Throttled, Work, alarm, lock, registry, resolve, try_run,
+    Answer, Cause, HOPS_MAX, NotReady, Ran, Ready, Throttled, Work, alarm, lock, registry, resolve, scheduled,
+    try_run,
 };
 use crate::app::App;
 use crate::ingest::accept::{AcceptError, Arrival, accept};
@@ -157,6 +158,12 @@ async fn hand_over(
     {
         return Ok((try_run(app, ready, cause, Work::Alarm(&event)).await.map_err(throttled)?, true));
     }
+    // A run of a schedule that was given up and is sent again by hand.
+    if ready.module.has(Role::Scheduled)
+        && let Some(tick) = scheduled::tick(call.payload)
+    {
+        return Ok((try_run(app, ready, cause, Work::Scheduled(&tick)).await.map_err(throttled)?, true));
+    }
     if ready.module.has(Role::Lambda) {
         let work = Work::Lambda(call.payload.as_bytes());
         return Ok((try_run(app, ready, cause, work).await.map_err(throttled)?, false));
@@ -167,7 +174,7 @@ async fn hand_over(
     }
     if ready.module.has(Role::Http) {
         let payload = Bytes::from(call.payload.to_owned());
-        return Ok(run(app, ready, cause, Work::Http(payload, 1)).await);
+        return Ok((try_run(app, ready, cause, Work::Http(payload, 1)).await.map_err(throttled)?, false));
     }
     let roles = ready.record.roles.join(", ");
     Err(InvokeError::Missing(format!(

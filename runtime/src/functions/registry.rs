@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
-use wasm::{FunctionRecord, Module, Records, State};
+use wasm::{FunctionRecord, Module, Records, Role, State};
 
-use super::{Functions, NotReady, Ready, lock, resolve};
+use super::{Functions, NotReady, Ready, describe, lock, resolve};
 use crate::app::App;
 use crate::meta::{MetaError, Tx, every_function, every_version};
 use crate::records::Scope;
 use crate::records::aliases::ALIASES;
+use crate::records::query_functions::{self, Described};
 
 /// How long a caller waits for a function that is still being compiled: small ones take less than a second.
 const PENDING_WAIT: Duration = Duration::from_secs(5);
@@ -97,7 +98,10 @@ pub(crate) fn compile(app: &Arc<App>, scope: &Scope, record: &FunctionRecord) {
     tokio::spawn(async move {
         let digest = record.staged.as_ref().map_or(&record.digest, |staged| &staged.digest).clone();
         let outcome = match module(&app, &digest).await {
-            Ok(module) => Ok(module.roles().iter().map(|role| role.name().to_owned()).collect()),
+            Ok(module) => describe::describe(&app, &module).await.map(|described| Compiled {
+                roles: module.roles().iter().map(|role| role.name().to_owned()).collect(),
+                described,
+            }),
             Err(Unloaded::Code(reason)) => Err(reason),
             Err(Unloaded::Meta(error)) => Err(error.to_string()),
         };
@@ -113,13 +117,19 @@ pub(crate) fn compile(app: &Arc<App>, scope: &Scope, record: &FunctionRecord) {
     });
 }
 
+/// What a compilation tells about a module.
+struct Compiled {
+    roles: Vec<String>,
+    described: Vec<Described>,
+}
+
 /// Writes the outcome of a compilation, unless the function is another one by now.
 fn settle(
     tx: &mut Tx<'_>,
     scope: &Scope,
     of: &FunctionRecord,
     digest: &str,
-    outcome: Result<Vec<String>, String>,
+    outcome: Result<Compiled, String>,
 ) -> Result<(), MetaError> {
     let Scope { account, region } = scope;
     settle_versions(tx, of.id, digest, &outcome)?;
@@ -129,13 +139,15 @@ fn settle(
     match record.staged.take() {
         Some(staged) if staged.digest == digest => {
             let unused = match outcome {
-                Ok(roles) => {
+                Ok(compiled) => {
+                    query_functions::put(tx, digest, &compiled.described)?;
                     let old = std::mem::replace(&mut record.digest, staged.digest);
                     record.manifest = staged.manifest;
                     (record.code_size, record.code_sha256) = (staged.code_size, staged.code_sha256);
-                    record.roles = roles;
+                    record.roles = compiled.roles;
                     record.state = State::Active;
-                    (record.state_reason, record.state_reason_code) = Default::default();
+                    record.state_reason = describe::shadowed(&compiled.described);
+                    record.state_reason_code = String::new();
                     (record.update_failure, record.update_failure_code) = Default::default();
                     old
                 }
@@ -151,9 +163,11 @@ fn settle(
         }
         None if record.state == State::Pending && record.digest == digest => {
             match outcome {
-                Ok(roles) => {
-                    (record.state, record.roles) = (State::Active, roles);
-                    (record.state_reason, record.state_reason_code) = Default::default();
+                Ok(compiled) => {
+                    query_functions::put(tx, digest, &compiled.described)?;
+                    (record.state, record.roles) = (State::Active, compiled.roles);
+                    record.state_reason = describe::shadowed(&compiled.described);
+                    record.state_reason_code = String::new();
                 }
                 Err(reason) => {
                     record.state = State::Failed;
@@ -203,6 +217,7 @@ pub(crate) fn forget_code(tx: &mut Tx<'_>, digest: &str) -> Result<(), MetaError
     if every_function(tx)?.iter().any(|(_, _, record)| uses(record)) || every_version(tx)?.iter().any(uses) {
         return Ok(());
     }
+    query_functions::forget(tx, digest)?;
     tx.delete_code(digest)
 }
 
@@ -234,11 +249,35 @@ pub(crate) fn start(app: &Arc<App>) {
         let shared = Arc::clone(&app);
         App::blocking(move || prune(&shared)).await;
         for digest in warm {
-            if let Err(Unloaded::Code(reason)) = module(&app, &digest).await {
-                tracing::error!(digest, reason, "a function that was active does not compile any more");
+            match module(&app, &digest).await {
+                Ok(module) => describe_once(&app, &module).await,
+                Err(Unloaded::Code(reason)) => {
+                    tracing::error!(digest, reason, "a function that was active does not compile any more");
+                }
+                Err(Unloaded::Meta(error)) => tracing::error!(digest, %error, "a function cannot be read"),
             }
         }
     });
+}
+
+/// Asks a module for its query functions that was deployed before they were kept.
+async fn describe_once(app: &Arc<App>, module: &Module) {
+    let digest = module.digest().to_owned();
+    let known = app.meta.read(|tx| query_functions::of(tx, &digest));
+    if !module.has(Role::QueryFunctions) || !matches!(known, Ok(None)) {
+        return;
+    }
+    let written = match describe::describe(app, module).await {
+        Ok(described) => {
+            let key = digest.clone();
+            let written = app.meta.change(move |tx| query_functions::put(tx, &key, &described)).await;
+            written.map_err(|error: MetaError| error.to_string())
+        }
+        Err(reason) => Err(reason),
+    };
+    if let Err(reason) = written {
+        tracing::error!(digest, reason, "no query can call the functions of this module");
+    }
 }
 
 /// Forgets what is kept in memory of a function that is gone.

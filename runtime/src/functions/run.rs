@@ -8,12 +8,12 @@ use bytes::Bytes;
 use tokio::sync::SemaphorePermit;
 use wasm::{
     AlarmEvent, BatchContext, Call, Counted, EventCounts, Extracted, InvokeError, Invoked, LedgerKey,
-    LogEvent, Outcome, PackedBatch, Role, Stdout, Verdict, end_line, report_line, start_line,
+    LogEvent, Outcome, PackedBatch, Role, Scalar, Stdout, Tick, Verdict, end_line, report_line, start_line,
 };
 
 use super::effects::{self, Uncommitted};
 use super::services::ForGuest;
-use super::{Functions, PURE_TIMEOUT_MS, Place, Ready, attach, ledger, output};
+use super::{Functions, PURE_TIMEOUT_MS, Place, QUERY_TIMEOUT_MS, Ready, attach, ledger, output};
 use crate::app::App;
 
 /// How often a call is run again because another one changed the state it had read.
@@ -40,6 +40,8 @@ pub(crate) enum Work<'a> {
     Subscription(&'a BatchContext, &'a [LogEvent<'a>]),
     /// A change of an alarm.
     Alarm(&'a AlarmEvent),
+    /// A run of a schedule.
+    Scheduled(&'a Tick),
     /// JSON in, JSON out.
     Lambda(&'a [u8]),
     /// JSON on standard input.
@@ -50,11 +52,34 @@ pub(crate) enum Work<'a> {
     Filter(&'a BatchContext, &'a [LogEvent<'a>]),
     /// Events to measure. Pure.
     Extract(&'a BatchContext, &'a [LogEvent<'a>]),
+    /// Rows of a query, `columns[parameter][row]`. Pure.
+    Evaluate(&'a Rows<'a>),
+}
+
+/// Rows of a query, for one of its functions.
+pub(crate) struct Rows<'a> {
+    /// The name in queries.
+    pub(crate) name: &'a str,
+    /// One per parameter.
+    pub(crate) columns: &'a [Vec<Scalar>],
+    /// Values of each column.
+    pub(crate) count: u32,
+    /// The clock of the query, epoch milliseconds.
+    pub(crate) now_ms: i64,
 }
 
 impl Work<'_> {
     pub(super) fn is_pure(&self) -> bool {
-        matches!(self, Work::Filter(..) | Work::Extract(..))
+        matches!(self, Work::Filter(..) | Work::Extract(..) | Work::Evaluate(_))
+    }
+
+    /// The longest it may take, whatever the function's timeout says.
+    fn timeout_ms_max(&self) -> u64 {
+        match self {
+            Work::Evaluate(_) => QUERY_TIMEOUT_MS,
+            Work::Filter(..) | Work::Extract(..) => PURE_TIMEOUT_MS,
+            _ => u64::MAX,
+        }
     }
 }
 
@@ -71,6 +96,8 @@ pub(crate) enum Answer {
     Verdicts(Vec<Verdict>),
     /// Of `Extract`.
     Extracted(Vec<Extracted>),
+    /// Of `Evaluate`: one per row.
+    Values(Vec<Scalar>),
 }
 
 /// A call that was made.
@@ -88,7 +115,8 @@ pub(super) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
     let functions = &app.functions;
     let pure = work.is_pure();
     let place = functions.place(ready.record.id);
-    let _turn = match turn(functions, &place, pure, timeout_ms(ready, pure)).await {
+    let timeout_ms = timeout_ms(ready, &work);
+    let _turn = match turn(functions, &place, &work, timeout_ms).await {
         Ok(turn) => turn,
         Err(error) => return Ran { result: Err(error), lines: Vec::new() },
     };
@@ -103,7 +131,7 @@ pub(super) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
     let mut conflicts = 0;
     loop {
         let guest = Arc::new(ForGuest::new(app, ready, cause.hop));
-        let call = call(ready, cause, pure, Arc::clone(&grants), Arc::clone(&guest));
+        let call = call(ready, cause, timeout_ms, Arc::clone(&grants), Arc::clone(&guest));
         let started_ms = app.clock.now_ms();
         let mut invoked = Box::pin(invoke(app, ready, &call, &work)).await;
         if invoked.result.is_ok() && !pure {
@@ -186,14 +214,17 @@ fn events(given: u64, result: &Result<Answer, InvokeError>) -> EventCounts {
 }
 
 /// Waits for a place of the function, then for one among all calls; neither semaphore is ever closed. Requests
-/// and readers wait for pure calls, so those give up after the time they may take.
+/// and readers wait for pure calls, so those give up after the time they may take; a query waits as long as it likes.
 async fn turn<'a>(
     functions: &'a Functions,
     place: &'a Place,
-    pure: bool,
+    work: &Work<'_>,
     timeout_ms: u64,
 ) -> Result<[Option<SemaphorePermit<'a>>; 2], InvokeError> {
-    if !pure {
+    if let Work::Evaluate(_) = work {
+        return Ok([functions.queries.acquire().await.ok(), None]);
+    }
+    if !work.is_pure() {
         return Ok([place.effectful.acquire().await.ok(), functions.effectful.acquire().await.ok()]);
     }
     let both = async { [place.pure.acquire().await.ok(), functions.pure.acquire().await.ok()] };
@@ -204,12 +235,17 @@ async fn turn<'a>(
     })
 }
 
-fn timeout_ms(ready: &Ready, pure: bool) -> u64 {
-    let timeout_ms = u64::from(ready.record.timeout_s) * 1_000;
-    if pure { timeout_ms.min(PURE_TIMEOUT_MS) } else { timeout_ms }
+fn timeout_ms(ready: &Ready, work: &Work<'_>) -> u64 {
+    (u64::from(ready.record.timeout_s) * 1_000).min(work.timeout_ms_max())
 }
 
-fn call(ready: &Ready, cause: &Cause, pure: bool, grants: Arc<wasm::Grants>, guest: Arc<ForGuest>) -> Call {
+fn call(
+    ready: &Ready,
+    cause: &Cause,
+    timeout_ms: u64,
+    grants: Arc<wasm::Grants>,
+    guest: Arc<ForGuest>,
+) -> Call {
     let record = &ready.record;
     Call {
         request_id: cause.request_id.clone(),
@@ -218,7 +254,7 @@ fn call(ready: &Ready, cause: &Cause, pure: bool, grants: Arc<wasm::Grants>, gue
         version: record.version.clone(),
         account: ready.scope.account.clone(),
         region: ready.scope.region.clone(),
-        timeout_ms: timeout_ms(ready, pure),
+        timeout_ms,
         memory_bytes: (record.memory_mb as usize) << 20,
         config: Arc::new(record.environment.clone()),
         grants,
@@ -234,6 +270,7 @@ async fn invoke(app: &Arc<App>, ready: &Ready, call: &Call, work: &Work<'_>) -> 
             map(host.subscription(module, call, context, events).await, Answer::Outcome)
         }
         Work::Alarm(event) => map(host.alarm_action(module, call, event).await, |()| Answer::Done),
+        Work::Scheduled(tick) => map(host.scheduled(module, call, tick).await, |()| Answer::Done),
         Work::Lambda(payload) => map(host.lambda(module, call, payload).await, Answer::Bytes),
         Work::Command(payload, stdout) => {
             let ran = host.command(module, call, payload.clone(), *stdout).await;
@@ -244,6 +281,9 @@ async fn invoke(app: &Arc<App>, ready: &Ready, call: &Call, work: &Work<'_>) -> 
         }
         Work::Extract(context, events) => {
             map(host.extract(module, call, context, events).await, Answer::Extracted)
+        }
+        Work::Evaluate(Rows { name, columns, count, now_ms }) => {
+            map(host.evaluate(module, call, name, columns, *count, *now_ms).await, Answer::Values)
         }
         Work::Filter(context, events) if module.has(Role::Filter) => {
             map(host.filter(module, call, context, events).await, Answer::Verdicts)
@@ -317,15 +357,19 @@ mod tests {
             Functions::new(&Clock::standing_at(0, 0), compiled, crate::functions::compiled::tests::way_out())
                 .unwrap();
         let place = functions.place(1);
+        let (context, rows) =
+            (BatchContext::default(), Rows { name: "f", columns: &[], count: 0, now_ms: 0 });
+        let (pure, effectful) = (Work::Filter(&context, &[]), Work::Lambda(b"{}"));
         let mut taken = Vec::new();
         for _ in 0..functions.at_once {
-            taken.push(turn(&functions, &place, true, 1_000).await.unwrap());
+            taken.push(turn(&functions, &place, &pure, 1_000).await.unwrap());
         }
-        let late = turn(&functions, &place, true, 20).await.unwrap_err();
+        let late = turn(&functions, &place, &pure, 20).await.unwrap_err();
         assert!(late.may_retry() && late.to_string().contains("no place"), "{late}");
-        turn(&functions, &place, false, 0).await.unwrap();
-        turn(&functions, &functions.place(2), true, 1_000).await.unwrap();
+        turn(&functions, &place, &effectful, 0).await.unwrap();
+        turn(&functions, &functions.place(2), &pure, 1_000).await.unwrap();
+        turn(&functions, &place, &Work::Evaluate(&rows), 0).await.unwrap();
         taken.pop();
-        turn(&functions, &place, true, 1_000).await.unwrap();
+        turn(&functions, &place, &pure, 1_000).await.unwrap();
     }
 }

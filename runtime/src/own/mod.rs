@@ -1,13 +1,16 @@
 //! Owns the operations under `/_logboom/`, one file each. Refuses to know AWS operations.
 
 mod alarms;
+mod caller;
 mod clock;
 mod code;
 mod consumers;
 mod dead_letters;
 mod functions;
 mod health;
+mod queries;
 mod reset;
+mod schedules;
 mod tail;
 
 use std::sync::Arc;
@@ -37,6 +40,13 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
     }
     if let (&Method::GET, Some(digest)) = (&head.method, name.strip_prefix("code/")) {
         return code::read(app, digest);
+    }
+    if let Some(path) = name.strip_prefix("schedules").filter(|path| path.is_empty() || path.starts_with('/'))
+    {
+        return schedules::answer(app, head, body, path).await;
+    }
+    if let Some(id) = name.strip_prefix("queries/") {
+        return queries::answer(app, head, id);
     }
     if name == "tail" {
         return tail::answer(app, head, body);

@@ -33,5 +33,6 @@ pub(super) async fn run(app: &Arc<App>) -> Answer {
     app.queries.clear();
     app.followers.wake();
     app.fan_out.definitions_changed();
+    app.schedules.changed_all();
     Ok(json!({ "deleted_log_groups": deleted }))
 }

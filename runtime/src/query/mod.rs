@@ -4,6 +4,7 @@
 //! Sessions live in memory. Their number and their rows are bounded; the oldest finished ones make room.
 
 mod lent;
+pub(crate) mod outside;
 mod pointer;
 mod run;
 
@@ -50,6 +51,8 @@ pub(crate) struct Asked {
     pub(crate) text: String,
     /// The compiled query.
     pub(crate) query: insights::Query,
+    /// Functions of modules that it calls.
+    pub(crate) called: Vec<Arc<outside::Called>>,
 }
 
 /// How far a query is.
@@ -61,8 +64,8 @@ pub(crate) enum State {
     Running,
     /// Done, with what it found.
     Complete(Arc<Outcome>),
-    /// It ran into a bound or an unreadable block.
-    Failed,
+    /// It ran into a bound, an unreadable block or a function that failed; a sentence.
+    Failed(Arc<str>),
     /// Stopped by StopQuery.
     Cancelled,
     /// It took longer than AWS's 60 minutes.
@@ -76,7 +79,7 @@ impl State {
             State::Scheduled => "Scheduled",
             State::Running => "Running",
             State::Complete(_) => "Complete",
-            State::Failed => "Failed",
+            State::Failed(_) => "Failed",
             State::Cancelled => "Cancelled",
             State::Timeout => "Timeout",
         }
@@ -209,9 +212,11 @@ impl Queries {
                 let (held, shared) = (Arc::clone(&app), Arc::clone(&session));
                 // A task of its own, so that a panic in it ends the query and not its session's life.
                 let ended = tokio::spawn(async move { run::run(&held, &shared).await }).await;
-                session.end(ended.unwrap_or(State::Failed), app.clock.now_ms());
+                let broken = |_| State::Failed("it broke inside Logboom".into());
+                session.end(ended.unwrap_or_else(broken), app.clock.now_ms());
                 app.queries.evict(&session.id);
             }
+            session.asked.called.iter().for_each(|one| one.release());
         });
         Ok(id)
     }

@@ -68,7 +68,7 @@ pub(super) async fn run(app: &Arc<App>, session: &Arc<Session>) -> State {
         Err(Broken::Slow) => State::Timeout,
         Err(Broken::Failed(why)) => {
             tracing::warn!(query = session.id, why, "a query failed");
-            State::Failed
+            State::Failed(why.into())
         }
     }
 }

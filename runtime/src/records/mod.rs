@@ -9,7 +9,9 @@ pub(crate) mod deliveries;
 pub(crate) mod filters;
 pub(crate) mod gaps;
 pub(crate) mod groups;
+pub(crate) mod query_functions;
 pub(crate) mod revisions;
+pub(crate) mod schedules;
 pub(crate) mod streams;
 
 use serde::{Deserialize, Serialize};

@@ -29,6 +29,7 @@ MODELS = {
     "sns": "sns/2010-03-31",
     "lambda": "lambda/2015-03-31",
     "sts": "sts/2011-06-15",
+    "scheduler": "scheduler/2021-06-30",
 }
 SCALARS = {"string": "String", "blob": "String", "boolean": "bool", "integer": "i32", "long": "i64",
            "double": "f64", "float": "f64", "timestamp": "f64"}
@@ -36,7 +37,9 @@ SCALARS = {"string": "String", "blob": "String", "boolean": "bool", "integer": "
 ENUM_ORDER = {("cloudwatch", "StateValue"): ["INSUFFICIENT_DATA", "ALARM", "OK"]}
 # Java patterns with look-around, which the regex crate refuses: an equivalent without it.
 REWRITTEN = {r"[0-9A-Za-z\.\-_]*(?<!\.)": r"([0-9A-Za-z.\-_]*[0-9A-Za-z\-_])?",
-             r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)": r"[0-9]*[a-zA-Z\-_][a-zA-Z0-9\-_]*"}
+             r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)": r"[0-9]*[a-zA-Z\-_][a-zA-Z0-9\-_]*",
+             r"(?=[/\.\-_A-Za-z0-9]+)((?!aws\.).*)|(\$(\.[\w_-]+(\[(\d+|\*)\])*)*)":
+             r"(a|aw|aws|[/.\-_A-Zb-z0-9].*|a[^w\n].*|aw[^s\n].*|aws[^.\n].*)|(\$(\.[\w_-]+(\[(\d+|\*)\])*)*)"}
 KEYWORDS = {"type", "match", "use", "enum", "struct", "fn", "in", "ref", "self", "as", "where", "final", "static"}
 
 

@@ -52,17 +52,17 @@ impl Fault {
             Service::Sns | Service::Sts | Service::CloudWatch => {
                 format!("Could not find operation {operation} for version {}", service.model().version)
             }
-            Service::Logs | Service::Lambda => format!("Unknown operation {operation}"),
+            Service::Logs | Service::Lambda | Service::Scheduler => format!("Unknown operation {operation}"),
         };
         let fault = Fault::new(unknown_operation_code(service), message);
-        if service == Service::Lambda { fault.status(404) } else { fault }
+        if service.is_rest() { fault.status(404) } else { fault }
     }
 
     /// The service's "not authorized" error.
     pub fn access_denied(service: Service, message: impl Into<String>) -> Fault {
         match service {
             Service::Logs => Fault::new("AccessDeniedException", message).status(400),
-            Service::Lambda => Fault::new("AccessDeniedException", message).status(403),
+            Service::Lambda | Service::Scheduler => Fault::new("AccessDeniedException", message).status(403),
             Service::CloudWatch | Service::Sts => Fault::new("AccessDenied", message).status(403),
             Service::Sns => Fault::new("AuthorizationError", message).status(403),
         }
@@ -119,7 +119,9 @@ fn unknown_operation_code(service: Service) -> &'static str {
     match service {
         Service::Sns | Service::Sts => "InvalidAction",
         // CloudWatch speaks three protocols: the query one turns this into InvalidAction.
-        Service::Logs | Service::CloudWatch | Service::Lambda => "UnknownOperationException",
+        Service::Logs | Service::CloudWatch | Service::Lambda | Service::Scheduler => {
+            "UnknownOperationException"
+        }
     }
 }
 

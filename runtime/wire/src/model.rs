@@ -20,12 +20,14 @@ pub enum Service {
     Lambda,
     /// Security Token Service.
     Sts,
+    /// EventBridge Scheduler.
+    Scheduler,
 }
 
 impl Service {
     /// Every service, in a fixed order.
-    pub const ALL: [Service; 5] =
-        [Service::Logs, Service::CloudWatch, Service::Sns, Service::Lambda, Service::Sts];
+    pub const ALL: [Service; 6] =
+        [Service::Logs, Service::CloudWatch, Service::Sns, Service::Lambda, Service::Sts, Service::Scheduler];
 
     /// The name in credential scopes (CloudWatch's is `monitoring`).
     pub fn signing_name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Service {
             Service::Sns => "sns",
             Service::Lambda => "lambda",
             Service::Sts => "sts",
+            Service::Scheduler => "scheduler",
         }
     }
 
@@ -61,6 +64,11 @@ impl Service {
         self.model().operation(operation).is_some()
     }
 
+    /// Whether the service speaks rest-json.
+    pub(crate) fn is_rest(self) -> bool {
+        !self.model().routes.is_empty()
+    }
+
     pub(crate) fn model(self) -> &'static Model {
         match self {
             Service::Logs => &shape::logs::MODEL,
@@ -68,6 +76,7 @@ impl Service {
             Service::Sns => &shape::sns::MODEL,
             Service::Lambda => &shape::lambda::MODEL,
             Service::Sts => &shape::sts::MODEL,
+            Service::Scheduler => &shape::scheduler::MODEL,
         }
     }
 }
@@ -75,6 +84,7 @@ impl Service {
 pub use shape::cloudwatch::OPERATIONS as CLOUDWATCH_OPERATIONS;
 pub use shape::lambda::OPERATIONS as LAMBDA_OPERATIONS;
 pub use shape::logs::OPERATIONS as LOGS_OPERATIONS;
+pub use shape::scheduler::OPERATIONS as SCHEDULER_OPERATIONS;
 pub use shape::sns::OPERATIONS as SNS_OPERATIONS;
 pub use shape::sts::OPERATIONS as STS_OPERATIONS;
 

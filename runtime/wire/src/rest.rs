@@ -1,4 +1,4 @@
-//! rest-json (Lambda): routes, labels, query parameters, headers, blob payloads. Knows the bindings of the
+//! rest-json (Lambda, EventBridge Scheduler): routes, labels, query parameters, headers, blob payloads. Knows the bindings of the
 //! model; refuses to know what a function is.
 
 use std::borrow::Cow;
@@ -16,8 +16,20 @@ use crate::model::{Kind, Member, Operation, Place, Service, Shape};
 use crate::request::{self, Request};
 use crate::scalar;
 
-/// Whether a path begins with an API date, as all of Lambda's do: `/2015-03-31/...`.
-pub(crate) fn is_rest_path(path: &str) -> bool {
+/// The service whose path this is. Lambda's begin with an API date, Scheduler's with a word; both have tags, which the
+/// credential scope tells apart.
+pub(crate) fn service(path: &str, scope: Option<Service>) -> Option<Service> {
+    if begins_with_date(path) {
+        return Some(Service::Lambda);
+    }
+    let first = path.split('/').nth(1).unwrap_or_default();
+    let is_ours = matches!(first, "schedules" | "schedule-groups")
+        || (first == "tags" && scope == Some(Service::Scheduler));
+    is_ours.then_some(Service::Scheduler)
+}
+
+/// Whether a path begins with an API date: `/2015-03-31/...`.
+fn begins_with_date(path: &str) -> bool {
     let bytes = path.as_bytes();
     bytes.len() > 11
         && bytes[0] == b'/'
@@ -29,8 +41,8 @@ pub(crate) fn is_rest_path(path: &str) -> bool {
 }
 
 /// The operation whose route matches, the most literal one first.
-pub(crate) fn operation(request: &Request) -> Result<&'static str, Fault> {
-    let routes = Service::Lambda.model().routes;
+pub(crate) fn operation(service: Service, request: &Request) -> Result<&'static str, Fault> {
+    let routes = service.model().routes;
     let fitting = routes.iter().filter(|(method, uri, _)| *method == request.method && fits(uri, request));
     let best = fitting.max_by_key(|(_, uri, _)| literals(uri));
     best.map(|(_, _, operation)| *operation).ok_or_else(|| {

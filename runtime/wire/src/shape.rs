@@ -7,5 +7,6 @@
 pub mod cloudwatch;
 pub mod lambda;
 pub mod logs;
+pub mod scheduler;
 pub mod sns;
 pub mod sts;

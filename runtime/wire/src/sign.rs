@@ -359,12 +359,12 @@ struct Refusal {
 impl Refusal {
     fn fault(&self, json: &str, query: &str, message: String) -> Fault {
         let xml = matches!(self.service, Service::Sns | Service::Sts) || self.protocol == Protocol::Query;
-        let status = if xml || self.service == Service::Lambda { 403 } else { 400 };
+        let status = if xml || self.service.is_rest() { 403 } else { 400 };
         Fault::new(if xml { query } else { json }, message).status(status)
     }
 
     fn missing(&self) -> Fault {
-        let message = if self.service == Service::Lambda {
+        let message = if self.service.is_rest() {
             "Missing Authentication Token"
         } else {
             "Request is missing Authentication Token"

@@ -52,8 +52,8 @@ pub fn identify(request: &Request) -> Result<Target, Fault> {
         json_target(request, target)?
     } else if request.path().starts_with(CBOR_PREFIX) {
         cbor_target(request)?
-    } else if rest::is_rest_path(request.path()) {
-        (Service::Lambda, Protocol::RestJson, rest::operation(request)?.to_owned())
+    } else if let Some(service) = rest::service(request.path(), scope) {
+        (service, Protocol::RestJson, rest::operation(service, request)?.to_owned())
     } else {
         query_target(request, scope)?
     };
@@ -163,10 +163,12 @@ pub(crate) fn guess(request: &Request) -> (Service, Protocol) {
         Some(service @ (Service::Sns | Service::Sts)) => (service, Protocol::Query),
         Some(Service::CloudWatch) if content_type.contains("json") => (Service::CloudWatch, Protocol::Json10),
         Some(Service::CloudWatch) => (Service::CloudWatch, Protocol::Query),
-        Some(Service::Lambda) => (Service::Lambda, Protocol::RestJson),
+        Some(service @ (Service::Lambda | Service::Scheduler)) => (service, Protocol::RestJson),
         Some(Service::Logs) => (Service::Logs, Protocol::Json11),
-        None if rest::is_rest_path(request.path()) => (Service::Lambda, Protocol::RestJson),
-        None if form => (Service::Sns, Protocol::Query),
-        None => (Service::Logs, Protocol::Json11),
+        None => match rest::service(request.path(), None) {
+            Some(service) => (service, Protocol::RestJson),
+            None if form => (Service::Sns, Protocol::Query),
+            None => (Service::Logs, Protocol::Json11),
+        },
     }
 }

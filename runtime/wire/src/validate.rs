@@ -71,7 +71,7 @@ fn report(service: Service, operation: &str, found: &[Violation]) -> Fault {
     let code = match service {
         Service::Logs => "InvalidParameterException",
         Service::CloudWatch | Service::Sns | Service::Sts => "ValidationError",
-        Service::Lambda => "ValidationException",
+        Service::Lambda | Service::Scheduler => "ValidationException",
     };
     let plural = if found.len() == 1 { "" } else { "s" };
     let mut message = format!("{} validation error{plural} detected: ", found.len());
@@ -152,7 +152,7 @@ impl<'a> Checker<'a> {
             is_scalar(element) && items.any(|item| !item.is_null() && !broken(element, item).is_empty());
         if fails {
             let mut rules = rules(element);
-            if self.service == Service::Lambda {
+            if self.service.is_rest() {
                 rules.push("Member must not be null".to_owned());
             }
             let constraint = format!("{what} must satisfy constraint: [{}]", rules.join(", "));

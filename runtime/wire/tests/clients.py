@@ -32,7 +32,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "codegen"))
 import generate  # noqa: E402
 
 PROTOCOLS = {"logs": ["json"], "cloudwatch": ["json", "query", "smithy-rpc-v2-cbor"], "sns": ["query"],
-             "lambda": ["rest-json"], "sts": ["query"]}
+             "lambda": ["rest-json"], "sts": ["query"], "scheduler": ["rest-json"]}
 TIME = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.timezone.utc)
 ACCOUNT, LAMBDA = "0" * 12, "arn:aws:lambda:us-east-1:000000000000:"
 # Values for shapes whose patterns a run of letters does not match.
@@ -44,6 +44,7 @@ TEXTS = {
     "CodeSigningConfigArn": f"{LAMBDA}code-signing-config:csc-{'0' * 17}", "KMSKeyArn": "arn:aws:kms:x",
     "Action": "lambda:InvokeFunction", "CapacityProviderArn": f"{LAMBDA}capacity-provider:a",
     "MasterRegion": "us-east-1", "S3Bucket": "aaa", "ResourceArn": "arn:aws:kms:x",
+    "DeadLetterConfigArnString": f"arn:aws:sqs:us-east-1:{ACCOUNT}:a", "KmsKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/a",
     "FunctionRuntimeArn": f"{LAMBDA}runtime/aaaaaaaa", "RuntimeVersionArn": "arn:aws:lambda:us-east-1::runtime:aaaaaa",
 }
 

@@ -13,9 +13,9 @@ fn model(service: &str) -> Vec<String> {
     list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// Method, path (with something for each label) and name of every Lambda operation.
-fn routes() -> Vec<(String, String, String)> {
-    let path = repository().join("runtime/wire/src/shape/lambda.rs");
+/// Method, path (with something for each label) and name of every operation of a service that is told by its path.
+fn routes(service: &str) -> Vec<(String, String, String)> {
+    let path = repository().join(format!("runtime/wire/src/shape/{service}.rs"));
     let text = std::fs::read_to_string(&path).expect("the generated shapes");
     let (_, rest) = text.split_once("static ROUTES: &[(&str, &str, &str)] =").expect("the routes");
     let parts: Vec<&str> = rest.split('"').skip(1).step_by(2).collect();
@@ -72,12 +72,15 @@ fn every_operation_is_served_or_refused_by_name() {
         walk("cloudwatch", 46, |o| json("monitoring", "1.0", "GraniteServiceVersion20100801", o));
     let sns = walk("sns", 42, |o| form("sns", "2010-03-31", o));
     let sts = walk("sts", 8, |o| form("sts", "2011-06-15", o));
-    let lambda_routes = routes();
-    let lambda = walk("lambda", 85, |o| {
-        let (method, path, _) = lambda_routes.iter().find(|(_, _, name)| name == o).expect("a route");
-        server.ask(method, "lambda", path, &[("content-type", "application/json")], "{}")
-    });
-    assert_eq!(lambda, 32, "served operations of lambda");
+    let rest = |service: &'static str, least| {
+        let routes = routes(service);
+        walk(service, least, |o| {
+            let (method, path, _) = routes.iter().find(|(_, _, name)| name == o).expect("a route");
+            server.ask(method, service, path, &[("content-type", "application/json")], "{}")
+        })
+    };
+    assert_eq!(rest("lambda", 85), 32, "served operations of lambda");
+    assert_eq!(rest("scheduler", 12), 5, "served operations of scheduler");
     println!("served: logs {logs}, cloudwatch {cloudwatch}, sns {sns}, sts {sts}");
     assert_eq!((logs, cloudwatch, sns, sts), (34, 15, 17, 1), "served operations per service");
 }

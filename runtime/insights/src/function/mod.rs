@@ -13,6 +13,7 @@ mod time;
 
 use std::sync::Arc;
 
+use crate::aggregate;
 use crate::plan::query::Window;
 use crate::run::node::{Apply, Body, Node};
 use crate::text::period::Period;
@@ -143,6 +144,15 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Function> {
 /// Looks one up, in any case.
 pub(crate) fn find(name: &str) -> Option<&'static Function> {
     all().find(|f| f.names.iter().any(|n| n.eq_ignore_ascii_case(name)))
+}
+
+/// Whether the language has a function or an aggregate of this name, in any case, or refuses it by name: no function
+/// from outside is ever called by it.
+pub fn is_built_in(name: &str) -> bool {
+    let refused = UNSUPPORTED.iter().chain(aggregate::UNSUPPORTED);
+    find(name).is_some()
+        || aggregate::find(name).is_some()
+        || refused.into_iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// `null` in, null out; else the text.

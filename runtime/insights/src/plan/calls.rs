@@ -160,10 +160,14 @@ impl Planner<'_> {
         if let Some(function) = function::find(name) {
             return self.built_in(function, expr, arguments, mode);
         }
+        // A name that the language has without Logboom having it yet is no other function's.
+        if function::is_built_in(name) {
+            return Err(self.unknown_function(name, *name_span));
+        }
         match self.functions.resolve(name) {
             Resolution::Found(guest) => {
                 let signature = guest.signature();
-                let wanted = signature.parameters;
+                let wanted = signature.parameters.len();
                 let most = if signature.variadic { usize::MAX } else { wanted };
                 let least = if signature.variadic { wanted.saturating_sub(1) } else { wanted };
                 self.check_count(expr, name, arguments.len(), least, most)?;

@@ -14,6 +14,7 @@ pub(crate) mod mask;
 pub(crate) mod matcher;
 mod narrow;
 pub(crate) mod node;
+pub(crate) mod outside;
 mod parts;
 pub(crate) mod rank;
 pub(crate) mod sink;

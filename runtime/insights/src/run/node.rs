@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::batch::Batch;
 use super::condition::Condition;
 use super::matcher::Matcher;
+use super::outside::outside;
 use super::stage::Slot;
 use super::vector::{Operand, Vector};
 use crate::error::Error;
@@ -183,7 +184,7 @@ impl Node {
                 };
                 Vector::Values((0..len).map(one).collect())
             }
-            Node::Guest { guest, arguments } => outside(guest, arguments, batch)?,
+            Node::Guest { guest, arguments } => outside(&*guest.0, arguments, batch)?,
         }))
     }
 
@@ -305,27 +306,6 @@ fn access(cell: Cell<'_>, step: &PathStep) -> Value {
         _ => None,
     };
     member.unwrap_or(Value::Null)
-}
-
-/// One call for all rows of the batch.
-fn outside<'b>(guest: &Handle, arguments: &[Node], batch: &Batch<'b>) -> Result<Vector<'b>, Error> {
-    let len = batch.len();
-    let plain = |cell: Cell<'_>| match cell {
-        Cell::Time(ms) => Value::Int(ms),
-        Cell::List(_) | Cell::Map(_) => cell.print().map_or(Value::Null, Value::text),
-        cell => cell.to_value(),
-    };
-    let mut columns = Vec::with_capacity(arguments.len());
-    for argument in arguments {
-        let column = argument.evaluate(batch)?;
-        columns.push((0..len).map(|row| plain(column.get(row))).collect());
-    }
-    let failed = |message| Error::Guest { function: guest.0.signature().name.clone(), message };
-    let values = guest.0.evaluate(&columns, len).map_err(failed)?;
-    if values.len() != len {
-        return Err(failed(format!("it returned {} values for {len} rows", values.len())));
-    }
-    Ok(Vector::Values(values))
 }
 
 /// Whether two values are the same text, as groups and distinct counts see them.

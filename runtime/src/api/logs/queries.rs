@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use insights::{CompileError, NoFunctions, Output, Query, Window};
+use insights::{CompileError, Output, Query, Window};
 use serde_json::json;
 use wire::Fault;
 use wire::shape::logs::{
@@ -16,6 +16,7 @@ use super::{kms, lookup};
 use crate::api::table::{Operation, operation};
 use crate::api::{Caller, page};
 use crate::app::App;
+use crate::query::outside::{Called, Offered};
 use crate::query::{Asked, Group, Session, State};
 use crate::records::{Scope, groups};
 
@@ -55,8 +56,10 @@ async fn start(
     let groups = groups_of(app, &scope, &request, &caller.request_id)?;
     let edge = |seconds: i64, rest: i64| seconds.saturating_mul(1000).saturating_add(rest);
     let window = Window { start_ms: edge(request.start_time, 0), end_ms: edge(request.end_time, 999) };
-    let query = Query::compile(&request.query_string, &NoFunctions, app.clock.now_ms(), window);
-    let mut query = query.map_err(|error| malformed(&error))?;
+    let (mut query, called) = compile(app, &scope, &request.query_string, window)?;
+    for one in &called {
+        one.prepare(app, &scope).await.map_err(|reason| Fault::new("MalformedQueryException", reason))?;
+    }
     if let Some(limit) = request.limit.and_then(|limit| usize::try_from(limit).ok()) {
         query = query.default_limit(limit);
     }
@@ -68,8 +71,30 @@ async fn start(
     let sources: Vec<String> = groups.iter().map(|group| format!("{:?}", group.name)).collect();
     let (start, end) = (window.start_ms, window.end_ms);
     let text = format!("SOURCE {} START={start} END={end} | {}", sources.join(" "), request.query_string);
-    let id = app.queries.start(app, Asked { scope, groups, text, query }).map_err(|_| too_many())?;
+    let id = app.queries.start(app, Asked { scope, groups, text, query, called }).map_err(|_| too_many())?;
     Ok(StartQueryResponse { query_id: Some(id) })
+}
+
+/// The query, and what it calls of deployed modules.
+fn compile(
+    app: &Arc<App>,
+    scope: &Scope,
+    text: &str,
+    window: Window,
+) -> Result<(Query, Vec<Arc<Called>>), Fault> {
+    let now_ms = app.clock.now_ms();
+    let offered = Offered::new(app, scope, now_ms);
+    let compiled = Query::compile(text, &offered, now_ms, window);
+    let (called, said) = offered.into_called();
+    match compiled {
+        Ok(query) => Ok((query, called)),
+        Err(mut error) => {
+            if let Some(said) = said {
+                error.message.push_str(&format!(" ({said})"));
+            }
+            Err(malformed(&error))
+        }
+    }
 }
 
 /// The groups that the request names in one of its three ways.

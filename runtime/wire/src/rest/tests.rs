@@ -30,7 +30,11 @@ fn routes_find_their_operations() {
         ("GET", "/2018-10-31/layers?find=LayerVersion&Arn=x", "GetLayerVersionByArn"),
         ("GET", "/2018-10-31/layers", "ListLayers"),
     ] {
-        assert_eq!(super::operation(&request(method, uri, &[], b"")).unwrap(), operation, "{uri}");
+        assert_eq!(
+            super::operation(Service::Lambda, &request(method, uri, &[], b"")).unwrap(),
+            operation,
+            "{uri}"
+        );
         assert_eq!(identify(&request(method, uri, &[], b"")).unwrap().protocol, Protocol::RestJson);
     }
     for (method, uri) in [
@@ -39,7 +43,7 @@ fn routes_find_their_operations() {
         ("GET", "/2015-03-31/nothing"),
         ("GET", "/2015-03-31/functions/f/code/x/y"),
     ] {
-        let fault = super::operation(&request(method, uri, &[], b"")).unwrap_err();
+        let fault = super::operation(Service::Lambda, &request(method, uri, &[], b"")).unwrap_err();
         assert_eq!(
             (fault.code(), fault.explicit_status()),
             ("UnknownOperationException", Some(404)),
@@ -50,14 +54,18 @@ fn routes_find_their_operations() {
 
 #[test]
 fn every_route_of_the_model_is_found() {
-    for (method, uri, operation) in Service::Lambda.model().routes {
+    let routes = |service: Service| service.model().routes.iter().map(move |route| (service, route));
+    for (service, (method, uri, operation)) in
+        [Service::Lambda, Service::Scheduler].into_iter().flat_map(routes)
+    {
         let path: String = uri
             .split('/')
             .map(|part| if part.starts_with('{') { "x" } else { part })
             .collect::<Vec<_>>()
             .join("/");
-        let found = super::operation(&request(method, &path, &[], b"")).unwrap();
+        let found = super::operation(service, &request(method, &path, &[], b"")).unwrap();
         assert_eq!(found, *operation, "{uri}");
+        assert_eq!(super::service(&path, Some(service)), Some(service), "{uri}");
     }
 }
 
