@@ -31,6 +31,13 @@ GUESTS = [
     ("error_digest_python", EXAMPLES / "error-digest/error_digest.py", "subscription-handler"),
     ("error_digest_c", EXAMPLES / "error-digest/error_digest.c", "subscription-handler"),
     ("error_digest_go", EXAMPLES / "error-digest/error_digest.go", None),
+    ("json_normaliser", EXAMPLES / "json-normaliser/json_normaliser.js", "event-filter"),
+    ("pagerduty_action", EXAMPLES / "pagerduty-action/pagerduty_action.js", "alarm-handler"),
+    ("cloudtrail_rules", EXAMPLES / "cloudtrail-rules/cloudtrail_rules.py", "subscription-handler"),
+    ("dedupe", EXAMPLES / "dedupe/dedupe.py", "subscription-handler"),
+    ("sampler", EXAMPLES / "sampler/sampler.c", "event-filter"),
+    ("access_metrics", EXAMPLES / "access-metrics/access_metrics.go", None),
+    ("keep_some", TESTS / "keep_some.py", "event-filter"),
 ]
 
 
