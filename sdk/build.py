@@ -1,4 +1,5 @@
-"""Builds the example guests that are not Rust: `python3 sdk/build.py [NAME...]`, by default all.
+"""Builds the example guests that are not Rust: `python3 sdk/build.py [NAME...]`, by default all. With `--types` it
+writes what editors read about the contract instead: `sdk/js` and `sdk/python`.
 
 Owns the recipes of JavaScript, Python, C and Go and their tools, which it installs into `.tools` at the versions of
 `sdk/tools`. The modules go where Rust's do, `target/wasm32-wasip2/guest`. A language whose tools cannot be had is
@@ -9,6 +10,7 @@ a failure. What is up to date is not built again.
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,7 +34,6 @@ GUESTS = [
     ("error_digest_c", EXAMPLES / "error-digest/error_digest.c", "subscription-handler"),
     ("error_digest_go", EXAMPLES / "error-digest/error_digest.go", None),
     ("json_normaliser", EXAMPLES / "json-normaliser/json_normaliser.js", "event-filter"),
-    ("pagerduty_action", EXAMPLES / "pagerduty-action/pagerduty_action.js", "alarm-handler"),
     ("cloudtrail_rules", EXAMPLES / "cloudtrail-rules/cloudtrail_rules.py", "subscription-handler"),
     ("dedupe", EXAMPLES / "dedupe/dedupe.py", "subscription-handler"),
     ("sampler", EXAMPLES / "sampler/sampler.c", "event-filter"),
@@ -150,7 +151,36 @@ def build(guest):
     return time.monotonic() - began
 
 
+def javascript_types(folder):
+    npm()
+    folder.mkdir(parents=True, exist_ok=True)
+    shell(["node", PINS / "types.mjs", WIT, folder.resolve() / "logboom.d.ts"], folder=NODE)
+
+
+def python_types(folder):
+    pip()
+    worlds = re.findall(r"^world ([a-z-]+)", (WIT / "worlds.wit").read_text(), re.M)
+    flags = [flag for world in worlds for flag in ("-w", world)]
+    shell([PYTHON / "componentize-py", "-d", WIT, *flags, "bindings", folder.resolve()])
+    # Asynchronous worlds are not there.
+    for extra in ("componentize_py_async_support", "componentize_py_runtime.pyi", "poll_loop.py"):
+        path = folder / extra
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+# Where the types are, and what writes them.
+TYPES = {ROOT / "sdk" / "js": javascript_types, ROOT / "sdk" / "python": python_types}
+
+
+def write_types():
+    for folder, write in TYPES.items():
+        shutil.rmtree(folder, ignore_errors=True)
+        write(folder)
+
+
 def main(names):
+    if names == ["--types"]:
+        return write_types()
     unknown = set(names) - {name for name, _, _ in GUESTS}
     if unknown:
         sys.exit(f"build.py: no guest {', '.join(sorted(unknown))}; there are {', '.join(name for name, _, _ in GUESTS)}")

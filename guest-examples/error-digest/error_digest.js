@@ -2,6 +2,7 @@
 // it if the setting TOPIC names a topic. Two events are of one kind when they differ in numbers and ids only.
 
 import { get as setting } from 'logboom:extension/config@0.1.0';
+import { write } from 'logboom:extension/log@0.1.0';
 import { publish } from 'logboom:extension/notify@0.1.0';
 
 const SHOWN = 10;
@@ -35,9 +36,9 @@ export const subscription = {
   handle(context, events) {
     if (events.length === 0) return { failed: [] };
     const lines = digest(context, events);
-    lines.forEach((line) => console.log(line));
+    lines.forEach((line) => write('info', line));
     const topic = setting('TOPIC');
-    if (topic !== undefined) {
+    if (topic !== null) {
       publish(topic, {
         subject: `${events.length} errors in ${context.logGroup}`,
         message: lines.join('\n') + '\n',

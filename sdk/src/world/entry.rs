@@ -17,13 +17,12 @@ pub(crate) fn enter_silently() {
 /// The usual text without the thread (there is one) and the advice about `RUST_BACKTRACE` (the host has the trace).
 #[cfg(target_family = "wasm")]
 fn panics() {
-    use std::sync::Once;
+    use std::io::Write as _;
 
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        std::panic::set_hook(Box::new(|panic| {
-            let place = panic.location().map_or_else(|| "?".to_owned(), ToString::to_string);
-            eprintln!("panicked at {place}:\n{}", panic.payload_as_str().unwrap_or("(no text)"));
-        }));
-    });
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.payload_as_str().unwrap_or("(no text)");
+        let (file, line) = panic.location().map_or(("?", 0), |place| (place.file(), place.line()));
+        // One write: a process that panics cannot report that its stderr is gone.
+        let _ = std::io::stderr().write_all(format!("panicked at {file}:{line}:\n{text}\n").as_bytes());
+    }));
 }
