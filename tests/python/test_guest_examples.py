@@ -1,12 +1,9 @@
 """Every example guest that test_guests.py does not show, where it is meant to be used."""
 
 import json
-import time
 
-import pytest
-
-from conftest import ACCOUNT, REGION, eventually
-from test_functions import deploy, error, guest, lines, update
+from conftest import eventually
+from test_functions import deploy, guest, lines, update
 from test_guests import messages
 from test_languages import ARN, deploy_slowly, foreign, said, subscribe
 
@@ -168,3 +165,60 @@ def test_error_rate_is_a_subscription_too(virtual):
     virtual.advance(1)
     assert said(virtual, "rate") == [], "no error: it may count"
     assert [line.split()[0] for line in lines(virtual, "rate")] == ["START", "END", "REPORT"]
+
+
+SECRET = "audit-token-4711"
+
+
+def with_secret(make_server, webhook, tmp_path, name):
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f'[secrets.{name}]\nvalue = "{SECRET}"\nhosts = ["{webhook.url}"]\n')
+    return make_server("--config", str(settings), "--clock", "virtual")
+
+
+def test_audit_forwarder_sends_events_on_with_a_key_and_a_secret(make_server, webhook, tmp_path):
+    server = with_secret(make_server, webhook, tmp_path, "audit")
+    deploy(
+        server, "audit", guest("audit_forwarder"),
+        Environment={"Variables": {"URL": webhook.url + "/in", "SECRET": "audit"}},
+        Tags={"logboom:allow-http": webhook.url, "logboom:allow-secrets": "audit"},
+    )
+    subscribe(server, "/audit", "audit")
+    webhook.status = [503]
+    server.put("/audit", "s", ['{"user":"ann"}', "plain"])
+    server.advance(1)
+    first = webhook.next()
+    server.advance(120)
+    again = webhook.next()
+    assert first["path"] == "/in" and first["headers"]["authorization"] == f"Bearer {SECRET}"
+    assert first["body"] == again["body"], "after a 503 the same comes again"
+    assert first["headers"]["idempotency-key"] == again["headers"]["idempotency-key"] != ""
+    sent = [json.loads(line) for line in again["body"].splitlines()]
+    assert [line["message"] for line in sent] == [{"user": "ann"}, "plain"]
+    assert {line["logGroup"] for line in sent} == {"/audit"}
+    assert "2 events sent, status 200" in said(server, "audit")
+    assert not any(SECRET in line for line in lines(server, "audit"))
+
+
+def test_pagerduty_action_opens_and_resolves(make_server, webhook, tmp_path):
+    server = with_secret(make_server, webhook, tmp_path, "pagerduty")
+    deploy(
+        server, "pager", guest("pagerduty_action"), Environment={"Variables": {"URL": webhook.url}},
+        Tags={"logboom:allow-http": webhook.url, "logboom:allow-secrets": "pagerduty"},
+    )
+    server.cloudwatch.put_metric_alarm(
+        AlarmName="Errors", Namespace="App", MetricName="Errors", Statistic="Sum", Period=60, EvaluationPeriods=1,
+        Threshold=1, ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching",
+        AlarmActions=[ARN + "pager"], OKActions=[ARN + "pager"],
+    )
+    server.cloudwatch.put_metric_data(
+        Namespace="App", MetricData=[{"MetricName": "Errors", "Value": 5, "Timestamp": server.now_ms() / 1000}]
+    )
+    server.advance(600)
+    changes = []
+    while not changes or changes[-1]["event_action"] != "resolve" or len(changes) < 2:
+        changes.append(json.loads(webhook.next()["body"]))
+    opened = [change for change in changes if change["event_action"] == "trigger"]
+    assert len(opened) == 1 and opened[0]["payload"]["summary"].startswith("Errors: Threshold Crossed")
+    assert {change["routing_key"] for change in changes} == {SECRET}
+    assert len({change["dedup_key"] for change in changes}) == 1, "one alarm is one incident"
