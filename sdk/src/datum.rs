@@ -1,6 +1,8 @@
-//! Short ways to write metric values, notifications and attributes.
+//! Short ways to write metric values, notifications, events and signatures.
 
-use crate::{Attribute, Context, LogEvent, MetricDatum, Notification, Unit};
+use crate::{
+    Attribute, Context, LogEvent, MetricDatum, NewEvent, Notification, Scalar, ScalarType, Signature, Unit,
+};
 
 impl MetricDatum {
     /// A value of a metric, without unit or dimensions, at the event's own time.
@@ -49,6 +51,52 @@ impl Notification {
     pub fn dedup_key(mut self, key: impl Into<String>) -> Self {
         self.dedup_key = Some(key.into());
         self
+    }
+}
+
+impl NewEvent {
+    /// An event for [`crate::log_sink`].
+    pub fn new(timestamp: i64, message: impl Into<String>) -> Self {
+        Self { timestamp, message: message.into() }
+    }
+}
+
+impl Signature {
+    /// A function without parameters that gives a text.
+    pub fn new(name: impl Into<String>, help: impl Into<String>) -> Self {
+        let (name, help) = (name.into(), help.into());
+        Self { name, parameters: Vec::new(), variadic: false, returns: ScalarType::Text, help }
+    }
+
+    /// Adds a parameter.
+    #[must_use]
+    pub fn takes(mut self, parameter: ScalarType) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+
+    /// What it gives.
+    #[must_use]
+    pub fn gives(mut self, returns: ScalarType) -> Self {
+        self.returns = returns;
+        self
+    }
+}
+
+impl Scalar {
+    /// The text, if it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// The number, whole or not, if it is one.
+    #[allow(clippy::cast_precision_loss, reason = "numbers of the query language are doubles")]
+    pub fn as_number(&self) -> Option<f64> {
+        match self {
+            Self::Integer(integer) => Some(*integer as f64),
+            Self::Number(number) => Some(*number),
+            Self::Null | Self::Boolean(_) | Self::Text(_) => None,
+        }
     }
 }
 

@@ -16,8 +16,11 @@
 //! logboom_sdk::export!(OnlyErrors: filter);
 //! ```
 //!
+//! One module may be several things: `export!(Watch: subscription, scheduled)`.
+//!
 //! Build with `cargo build --release --target wasm32-wasip2`, `crate-type = ["cdylib"]`.
-//! Built natively, services are recorded instead of sent: see [`native`].
+//! Built natively, services are recorded instead of sent: see [`native`]. A panic reaches the host with its text and
+//! place. Features: `log` (the `log` crate writes to the function's log), `http` (requests to granted hosts).
 
 mod datum;
 #[doc(hidden)]
@@ -35,6 +38,8 @@ mod datum;
 )]
 #[rustfmt::skip]
 pub mod generated;
+#[cfg(feature = "log")]
+pub mod logger;
 #[cfg(not(target_family = "wasm"))]
 pub mod native;
 mod service;
@@ -57,6 +62,8 @@ pub use generated::services::logboom::extension::types::{
     Attribute, BatchContext as Context, BatchOutcome, HandlerError, LogEvent, MetricDatum,
     MetricUnit as Unit, RetryError, Scalar, ScalarType,
 };
+#[cfg(feature = "http")]
+pub use service::http;
 pub use service::{config, invocation, log, log_sink, metrics, notify, secrets, state};
 pub use world::alarm_action::AlarmAction;
 pub use world::extractor::Extractor;
@@ -70,11 +77,14 @@ pub use world::subscription::Subscription;
 
 /// Everything a handler usually needs, in one `use`.
 pub mod prelude {
+    #[cfg(feature = "http")]
+    pub use crate::http;
     pub use crate::{
         AlarmAction, AlarmEvent, AlarmState, Attribute, BatchOutcome, Context, Extractor, Filter,
-        HandlerError, InvokeError, Lambda, LogEvent, MetricDatum, Notification, NotifyError, Outcome,
-        Scheduled, Subscription, Tick, Unit, Verdict, config, debug, done, error, failed, info, log_sink,
-        metrics, notify, permanent, retry, state, warn,
+        HandlerError, InvokeError, Lambda, LogEvent, MetricDatum, NewEvent, Notification, NotifyError,
+        Outcome, PackedBatch, PackedFilter, QueryFunctions, Scalar, ScalarType, Scheduled, Signature,
+        Subscription, Tick, Unit, Verdict, config, debug, done, error, failed, info, invocation, log_sink,
+        metrics, notify, permanent, retry, retry_after, secrets, state, warn,
     };
 }
 

@@ -53,14 +53,9 @@ fn digest(context: &Context, events: &[LogEvent]) -> String {
 /// The message with everything that tells two events of one kind apart cut out: words with a digit
 /// become `#`.
 fn kind(message: &str) -> String {
-    let mut kind = String::new();
-    for (index, word) in message.trim().split(|c: char| !c.is_alphanumeric() && c != '-').enumerate() {
-        if index > 0 {
-            kind.push(' ');
-        }
-        kind.push_str(if word.bytes().any(|b| b.is_ascii_digit()) { "#" } else { word });
-    }
-    kind
+    let words = message.split(|c: char| !c.is_alphanumeric() && c != '-').filter(|word| !word.is_empty());
+    let cut = |word| if str::bytes(word).any(|b| b.is_ascii_digit()) { "#" } else { word };
+    words.map(cut).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
-//! Owns the text of `sdk/src/generated`: one file per world of `wit/`, made by wit-bindgen.
+//! Owns the text of `sdk/src/generated` (Rust) and `sdk/c/generated` (C): files per world of `wit/`, made by
+//! wit-bindgen.
 //! Checked in, so that a guest author does not compile the binding generator (34 CPU seconds).
 //! Refuses to know what a handler does. Not a member of the workspace; from this folder
 //! `cargo run` rewrites the files and `cargo test` fails when they are stale. The SDK's own test
 //! only compares a hash of `wit/`.
 
 use std::path::{Path, PathBuf};
+
+mod c;
 
 use wit_bindgen_core::wit_parser::Resolve;
 use wit_bindgen_core::{Files, WorldGenerator};
@@ -49,6 +52,7 @@ pub fn generate() -> Result<Vec<(PathBuf, String)>, String> {
         .map(|(world, file)| Ok((path(file), one(world, file)?)))
         .collect::<Result<Vec<_>, String>>()?;
     files.push((path("mod"), list()?));
+    files.extend(c::generate()?);
     Ok(files)
 }
 

@@ -2,6 +2,8 @@
 //! natively, it talks to [`crate::native`].
 
 pub mod config;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod invocation;
 pub mod log;
 pub mod log_sink;

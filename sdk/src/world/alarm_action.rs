@@ -15,6 +15,7 @@ pub trait AlarmAction {
 
 impl<T: AlarmAction> Guest for Exported<T> {
     fn handle(event: AlarmEvent) -> Result<(), HandlerError> {
+        super::entry::enter();
         T::handle(&event)
     }
 }

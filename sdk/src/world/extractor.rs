@@ -17,6 +17,7 @@ pub trait Extractor {
 
 impl<T: Extractor> Guest for Exported<T> {
     fn extract(context: Context, events: Vec<LogEvent>) -> Result<Vec<Extracted>, String> {
+        super::entry::enter();
         // The instance ends with the call: giving a thousand texts back one by one would be for nothing.
         let events = ManuallyDrop::new(events);
         let mut all = Vec::new();

@@ -22,6 +22,7 @@ pub trait Filter {
 
 impl<T: Filter> Guest for Exported<T> {
     fn apply(context: Context, events: Vec<LogEvent>) -> Result<Vec<Verdict>, String> {
+        super::entry::enter();
         // The instance ends with the call: giving a thousand texts back one by one would be for nothing.
         T::apply(&context, &ManuallyDrop::new(events))
     }

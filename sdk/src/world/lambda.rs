@@ -27,6 +27,7 @@ impl From<&str> for InvokeError {
 
 impl<T: Lambda> Guest for Exported<T> {
     fn invoke(payload: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
+        super::entry::enter();
         T::invoke(payload)
     }
 }

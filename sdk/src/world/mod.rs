@@ -1,6 +1,7 @@
 //! One trait per world, and the adapter that turns it into the generated export.
 
 pub mod alarm_action;
+mod entry;
 pub mod extractor;
 pub mod filter;
 pub mod lambda;

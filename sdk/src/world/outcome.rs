@@ -1,6 +1,8 @@
 //! How a handler says how it went.
 
-use crate::{BatchOutcome, HandlerError, MetricError, NotifyError, RetryError, SinkError, StateError};
+use crate::{
+    BatchOutcome, HandlerError, MetricError, NotifyError, RetryError, SecretError, SinkError, StateError,
+};
 
 /// What a batch handler answers.
 pub type Outcome = Result<BatchOutcome, HandlerError>;
@@ -77,6 +79,15 @@ impl From<SinkError> for HandlerError {
             SinkError::NoSuchGroup(group) => permanent(format!("no such log group: {group}")),
             SinkError::Throttled => retry("log group: throttled"),
             SinkError::Invalid(what) => permanent(format!("log group: invalid: {what}")),
+        }
+    }
+}
+
+impl From<SecretError> for HandlerError {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::NotAllowed(what) => permanent(format!("secret: not allowed: {what}")),
+            SecretError::Missing(name) => permanent(format!("secret: there is none: {name}")),
         }
     }
 }

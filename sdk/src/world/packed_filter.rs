@@ -27,6 +27,7 @@ pub trait PackedFilter {
 
 impl<T: PackedFilter> Guest for Exported<T> {
     fn apply(context: Context, batch: PackedBatch) -> Result<Vec<u8>, String> {
+        super::entry::enter();
         T::apply(&context, &batch)
     }
 }

@@ -15,6 +15,7 @@ pub trait Scheduled {
 
 impl<T: Scheduled> Guest for Exported<T> {
     fn handle(tick: Tick) -> Result<(), HandlerError> {
+        super::entry::enter();
         T::handle(&tick)
     }
 }

@@ -16,6 +16,7 @@ pub trait Subscription {
 
 impl<T: Subscription> Guest for Exported<T> {
     fn handle(context: Context, events: Vec<LogEvent>) -> Outcome {
+        super::entry::enter();
         T::handle(&context, events)
     }
 }

@@ -65,14 +65,14 @@ async fn filter(
     let backwards = scan.direction == Direction::Backward;
     let limit = request.limit.map_or(EVENTS_MAX, |limit| usize::try_from(limit).unwrap_or(EVENTS_MAX));
     let bounds = Bounds { events: limit, bytes: app.limits.sizes.events_response_bytes };
-    let (shared, source, runtime) = (Arc::clone(app), caller.request_id.clone(), Handle::current());
+    let (shared, runtime) = (Arc::clone(app), Handle::current());
     let place = if pattern.guests().is_empty() { None } else { Some(app.in_flight.search().await?) };
     let found = App::blocking(move || {
         let _held = place;
         if pattern.guests().is_empty() {
             return search(&shared.store, &scan, &pattern, bounds).map_err(failed);
         }
-        asking::search(&shared, &runtime, (&group, &source), &scan, &pattern, bounds)
+        asking::search(&shared, &runtime, &group, &scan, &pattern, bounds)
     });
     let found = found.await?;
     let events = app.meta.read(|tx| {

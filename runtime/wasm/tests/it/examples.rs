@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wasm::{AlarmEvent, AlarmState, Grants, Role, Verdict};
+use wasm::{AlarmEvent, AlarmState, Grants, Role, Scalar, StateEntry, StateOp, Tick, Verdict};
 
 use crate::support::{HOST, NOW_MS, Product, call, call_with, compiled, context, events};
 
@@ -72,4 +72,48 @@ async fn error_digest_writes_to_its_log_and_publishes() {
     assert!(invoked.result.is_ok(), "{:?}", invoked.result);
     assert_eq!(product.lines()[..2], ["3 events of 2 kinds in /source", "     2 x ERROR no user 3"]);
     assert_eq!(invoked.effects.publishes[0].notification.subject.as_deref(), Some("3 errors in /source"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn error_rate_counts_in_one_world_and_tells_in_another() {
+    let rate = compiled("error_rate");
+    assert_eq!(rate.roles(), [Role::Subscription, Role::Scheduled]);
+    let (call, _) =
+        call_with("", Product { state: Some(BTreeMap::new()), ..Product::default() }, Grants::all());
+    let batch = events(&["fine", "ERROR one", "fine", "fine"]);
+    let counted = HOST.subscription(&rate, &call, &context(), &batch).await;
+    assert!(counted.result.is_ok(), "{:?}", counted.result);
+    let mut state = BTreeMap::new();
+    for write in counted.effects.state_writes {
+        if let StateOp::Put { value, version, .. } = write.op {
+            state.insert(write.key, StateEntry { value, version });
+        }
+    }
+    assert_eq!(state.keys().collect::<Vec<_>>(), ["all /source", "errors /source"]);
+    let (mut call, _) = call_with("", Product { state: Some(state), ..Product::default() }, Grants::all());
+    call.config = Arc::new(BTreeMap::from([("TOPIC".to_owned(), "ops".to_owned())]));
+    let tick =
+        Tick { schedule: "hourly".to_owned(), due_at: NOW_MS, attempt: 1, input_json: "{}".to_owned() };
+    let told = HOST.scheduled(&rate, &call, &tick).await;
+    assert_eq!(told.result, Ok(()));
+    assert_eq!(told.effects.publishes[0].notification.message, " 25.00 %  1 of 4 in /source\n");
+    assert!(told.effects.state_writes.iter().all(|write| write.op == StateOp::Delete), "counts start over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ip_functions_are_described_and_evaluated_by_columns() {
+    let functions = compiled("ip_functions");
+    assert_eq!(functions.roles(), [Role::QueryFunctions]);
+    let (call, _) = call("");
+    let described = HOST.describe(&functions, &call).await.result.expect("signatures");
+    let names: Vec<_> = described.iter().map(|signature| signature.name.as_str()).collect();
+    assert_eq!(names, ["ipClass", "ipNetwork", "ipInside"]);
+    let text = |text: &str| Scalar::Text(text.to_owned());
+    let ips = vec![text("10.1.2.3"), text("8.8.8.8"), Scalar::Null];
+    let classes =
+        HOST.evaluate(&functions, &call, "ipClass", std::slice::from_ref(&ips), 3, NOW_MS).await.result;
+    assert_eq!(classes, Ok(vec![text("private"), text("public"), Scalar::Null]));
+    let bits = vec![Scalar::Integer(8); 3];
+    let networks = HOST.evaluate(&functions, &call, "ipNetwork", &[ips, bits], 3, NOW_MS).await.result;
+    assert_eq!(networks, Ok(vec![text("10.0.0.0/8"), text("8.0.0.0/8"), Scalar::Null]));
 }

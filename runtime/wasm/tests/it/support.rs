@@ -38,7 +38,7 @@ pub(crate) static HOST: LazyLock<Host> = LazyLock::new(|| {
     Host::new(HostOptions { limits: Limits::default(), clock, compiled_key }).expect("an engine")
 });
 
-const GUEST_PACKAGES: [&str; 7] = [
+const GUEST_PACKAGES: [&str; 9] = [
     "hostile-guest",
     "program-guest",
     "web-guest",
@@ -46,6 +46,8 @@ const GUEST_PACKAGES: [&str; 7] = [
     "latency-extractor",
     "slack-action",
     "error-digest",
+    "error-rate",
+    "ip-functions",
 ];
 
 static GUESTS: LazyLock<PathBuf> = LazyLock::new(build);
