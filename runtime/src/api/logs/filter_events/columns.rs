@@ -53,12 +53,12 @@ fn matching(
     (block, template): (&ColumnBlock, &Template),
     mut rows: Vec<u32>,
 ) -> Result<Vec<u32>, ReadError> {
-    let first = template.parts.first().and_then(|part| part.first());
-    if first.is_some_and(u8::is_ascii_alphanumeric) {
-        // No JSON object begins so.
-        return Ok(Vec::new());
+    if !template.json {
+        // What was not cut up as an object may be one all the same, if it has a brace.
+        return Ok(if may_hold(block, template, b'{') { rows } else { Vec::new() });
     }
-    if !template.json || may_hold_escapes(block, template) {
+    if may_hold(block, template, b'\\') {
+        // Names and texts may not be spelled as they are meant.
         return Ok(rows);
     }
     let mut deciding = Vec::new();
@@ -103,10 +103,10 @@ fn matching(
     Ok(rows)
 }
 
-/// Names and texts are then not spelled as they are meant.
-fn may_hold_escapes(block: &ColumnBlock, template: &Template) -> bool {
-    let in_values = |column: &u32| block.facts(*column).is_none_or(|facts| facts.bytes.has(b'\\'));
-    template.parts.iter().any(|part| part.contains(&b'\\')) || template.columns.iter().any(in_values)
+/// Whether the byte may occur in messages of the template.
+fn may_hold(block: &ColumnBlock, template: &Template, byte: u8) -> bool {
+    let in_values = |column: &u32| block.facts(*column).is_none_or(|facts| facts.bytes.has(byte));
+    template.parts.iter().any(|part| part.contains(&byte)) || template.columns.iter().any(in_values)
 }
 
 /// Whether the value behind this part of a JSON object belongs to a member of one of the names.
