@@ -11,8 +11,8 @@ use wasm::{Role, Stdout};
 
 use super::destinations::{Destination, Executed, Told, parsed};
 use super::{
-    Answer, Cause, HOPS_MAX, NotReady, Ran, Ready, Throttled, Work, alarm, lock, registry, resolve, scheduled,
-    try_run,
+    Answer, Cause, HOPS_MAX, NotReady, Ran, Ready, Throttled, Work, alarm, lock, registry, resolve,
+    scheduled, try_run,
 };
 use crate::app::App;
 use crate::ingest::accept::{AcceptError, Arrival, accept};

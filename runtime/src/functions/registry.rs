@@ -132,7 +132,7 @@ fn settle(
     outcome: Result<Compiled, String>,
 ) -> Result<(), MetaError> {
     let Scope { account, region } = scope;
-    settle_versions(tx, of.id, digest, &outcome)?;
+    settle_versions(tx, of.id, digest, outcome.as_ref().map(|compiled| &compiled.roles))?;
     let Some(mut record) = tx.function(account, region, &of.name)?.filter(|found| found.id == of.id) else {
         return Ok(());
     };
@@ -186,7 +186,7 @@ fn settle_versions(
     tx: &mut Tx<'_>,
     function: u64,
     digest: &str,
-    outcome: &Result<Vec<String>, String>,
+    outcome: Result<&Vec<String>, &String>,
 ) -> Result<(), MetaError> {
     for mut version in tx.versions(function, 0, usize::MAX)? {
         if version.state != State::Pending || version.digest != digest {

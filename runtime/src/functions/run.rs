@@ -207,7 +207,7 @@ fn events(given: u64, result: &Result<Answer, InvokeError>) -> EventCounts {
             return EventCounts { given, kept: given.saturating_sub(dropped), dropped, failed: 0 };
         }
         Ok(Answer::Outcome(outcome)) => outcome.failed.len() as u64,
-        Ok(Answer::Done | Answer::Bytes(_) | Answer::Extracted(_)) => 0,
+        Ok(Answer::Done | Answer::Bytes(_) | Answer::Extracted(_) | Answer::Values(_)) => 0,
         Err(_) => given,
     };
     EventCounts { given, kept: given.saturating_sub(failed), dropped: 0, failed }

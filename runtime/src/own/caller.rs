@@ -46,7 +46,7 @@ pub(super) fn admit(
     let source = head.extensions.get::<SocketAddr>().map_or([127, 0, 0, 1].into(), SocketAddr::ip);
     let (identity, region) = (admitted.identity, admitted.region);
     let secure = app.tls.is_some();
-    let caller = Caller { identity, region, request_id: app.clock.uuid(), source, secure };
+    let caller = Caller { identity, region, request_id: app.clock.uuid(), source, secure, hop: 0 };
     doors::authorize(&caller, &target, input).map_err(|fault| fault.status(403))?;
     Ok(caller.scope())
 }

@@ -171,7 +171,7 @@ impl Called {
     /// A sentence.
     pub(crate) async fn prepare(&self, app: &Arc<App>, scope: &Scope) -> Result<(), String> {
         let name = format!("the function '{}' of the module {}", self.described.name, self.function);
-        let ready = registry::ready(app, scope, &self.function).await;
+        let ready = registry::ready(app, scope, &self.function, &self.digest).await;
         let ready = ready.map_err(|reason| format!("{name} cannot be called: {reason}"))?;
         if ready.record.digest != self.digest {
             return Err(format!("{name} was deployed anew at this moment: start the query again"));
@@ -198,6 +198,7 @@ impl Called {
             delivery_id: format!("query/{name}"),
             hop: 0,
             sources: Vec::new(),
+            events: 0,
         };
         let rows = Rows { name, columns, count, now_ms: self.now_ms };
         let ran = self.runtime.block_on(Box::pin(run(app, ready, &cause, Work::Evaluate(&rows))));

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use wasm::Tick;
 
-use super::target;
 use crate::app::App;
 use crate::functions::{Cause, registry, scheduled};
 use crate::records::schedules::Run;
@@ -31,12 +30,16 @@ impl Failed {
 
 /// Calls the function of a run.
 pub(super) async fn make(app: &Arc<App>, run: &Run) -> Result<(), Failed> {
-    let (name, _qualifier) = target::parts(&run.target.function);
     // A function that is not there may come: it is deployed at this moment, say.
-    let ready = registry::ready(app, &run.scope, name).await;
+    let ready = registry::ready(app, &run.scope, &run.target.function, &run.delivery_id()).await;
     let ready = ready.map_err(|reason| Failed::again(format!("{}: {reason}", run.target.function)))?;
-    let cause =
-        Cause { request_id: app.clock.uuid(), delivery_id: run.delivery_id(), hop: 0, sources: Vec::new() };
+    let cause = Cause {
+        request_id: app.clock.uuid(),
+        delivery_id: run.delivery_id(),
+        hop: 0,
+        sources: Vec::new(),
+        events: 0,
+    };
     let tick = Tick {
         schedule: run.name.clone(),
         due_at: run.due_ms,

@@ -1,6 +1,6 @@
 //! Owns what is written of runs: that they are due, that they are done, tried again or given up. Refuses to make them.
 
-use deliver::outbox::{InvokeRecord, Payload};
+use deliver::outbox::{InvokeRecord, Patience, Payload};
 use deliver::{DeadLetterRecord, OutboxRecord, Records as _};
 use serde_json::json;
 
@@ -171,8 +171,9 @@ fn bury(tx: &mut Tx<'_>, outbox: &Outbox, run: &Run, error: String, now_ms: i64)
         due_ms: run.due_ms,
         created_ms: run.due_ms,
         last_error: Some(error.clone()),
+        patience: Patience::default(),
     };
-    tx.dead_letter_put(&DeadLetterRecord { record, error, died_ms: now_ms })
+    tx.dead_letter_put(&DeadLetterRecord { record, error, died_ms: now_ms, expired: false })
 }
 
 #[cfg(test)]

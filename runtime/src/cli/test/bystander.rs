@@ -1,5 +1,5 @@
-//! Owns what stands in for the product while a function is tried out: every topic, log group and secret is there, state
-//! lives as long as the process. Refuses to send or store anything.
+//! Owns what stands in for the product while a function is tried out: every topic and log group is there, state lives as
+//! long as the process. Refuses to send or store anything: HTTP requests and secrets are refused.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -54,10 +54,6 @@ impl Services for Bystander {
 
     fn check_log_group(&self, _: &str) -> Result<(), SinkError> {
         Ok(())
-    }
-
-    fn has_secret(&self, _: &str) -> bool {
-        true
     }
 
     fn state_get(&self, key: &str) -> Result<Option<StateEntry>, StateError> {
