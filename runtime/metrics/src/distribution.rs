@@ -18,13 +18,13 @@ pub struct Distribution {
     pub min: f64,
     /// The largest value.
     pub max: f64,
-    samples: Samples,
+    pub(crate) samples: Samples,
 }
 
 /// How much is known of the values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Samples {
+pub(crate) enum Samples {
     /// All of them: distinct values with counts, by rising value.
     Exact(Vec<(f64, f64)>),
     /// Their buckets.

@@ -23,13 +23,13 @@ const SMALLEST: f64 = 4.257_959_840_008_151e-109;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sketch {
     /// How often neighbours were joined.
-    level: u8,
+    pub(crate) level: u8,
     /// Count of zeros.
-    zero: f64,
+    pub(crate) zero: f64,
     /// Bucket index and count, by rising index.
-    positive: Vec<(i32, f64)>,
+    pub(crate) positive: Vec<(i32, f64)>,
     /// The same for magnitudes of negative values.
-    negative: Vec<(i32, f64)>,
+    pub(crate) negative: Vec<(i32, f64)>,
 }
 
 impl Sketch {
