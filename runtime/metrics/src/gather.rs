@@ -116,7 +116,9 @@ impl Gathering {
 
     /// The set that `key` names.
     fn set(&mut self) -> u32 {
-        if let Some(last) = self.last_set.filter(|_| self.last_key == self.key) {
+        // Without dimensions there is nothing to compare; to compare nothing costs more than one would think.
+        let is_same = || self.key.is_empty() && self.last_key.is_empty() || self.last_key == self.key;
+        if let Some(last) = self.last_set.filter(|_| is_same()) {
             return last;
         }
         let set = match self.sets.get(&self.key[..]) {
@@ -172,7 +174,7 @@ impl Place {
         }
         self.events.push(seen);
         if self.events.len() == 2 * EVENTS_MAX {
-            self.keep_newest();
+            self.drop_oldest();
         }
     }
 
@@ -185,14 +187,21 @@ impl Place {
         };
     }
 
-    fn keep_newest(&mut self) {
-        self.events.sort_unstable_by(|a, b| b.cmp(a));
-        self.events.truncate(EVENTS_MAX);
+    /// Keeps the newest events; their order does not matter yet.
+    fn drop_oldest(&mut self) {
+        let Some(excess) = self.events.len().checked_sub(EVENTS_MAX).filter(|excess| *excess > 0) else {
+            return;
+        };
+        // Mostly they came in the order of time.
+        if !self.events.is_sorted() {
+            self.events.select_nth_unstable(excess);
+        }
+        self.events.drain(..excess);
     }
 
     fn point(mut self, origin: Origin<'_>) -> Option<Point> {
         self.join();
-        self.keep_newest();
+        self.drop_oldest();
         let reference = |seen: &Seen| EventReference {
             timestamp_ms: seen.timestamp_ms,
             position: seen.position,

@@ -121,7 +121,7 @@ fn raise(index: i32, levels: u8) -> i32 {
 
 fn gather(mut buckets: Vec<(i32, f64)>) -> Vec<(i32, f64)> {
     // Also by count: the order of additions, and with it their rounding, must not depend on who came first.
-    buckets.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    buckets.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let mut gathered: Vec<(i32, f64)> = Vec::with_capacity(buckets.len());
     for (index, count) in buckets {
         match gathered.last_mut() {
