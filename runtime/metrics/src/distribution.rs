@@ -18,13 +18,13 @@ pub struct Distribution {
     pub min: f64,
     /// The largest value.
     pub max: f64,
-    samples: Samples,
+    pub(crate) samples: Samples,
 }
 
 /// How much is known of the values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Samples {
+pub(crate) enum Samples {
     /// All of them: distinct values with counts, by rising value.
     Exact(Vec<(f64, f64)>),
     /// Their buckets.
@@ -116,7 +116,8 @@ fn exact_or_sketch(exact: Vec<(f64, f64)>) -> Samples {
 }
 
 fn gather(mut values: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
-    values.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    // What is equal in both is the same.
+    values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let mut gathered: Vec<(f64, f64)> = Vec::with_capacity(values.len());
     for (value, count) in values {
         match gathered.last_mut() {

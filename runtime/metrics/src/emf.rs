@@ -9,7 +9,7 @@ use crate::distribution::Distribution;
 use crate::filter::Publication;
 use crate::name::{DIMENSIONS_MAX, Dimension, Metric};
 use crate::number;
-use crate::point::{EventReference, Point, PointKey, Tier};
+use crate::point::{EventReference, Point, PointKey, StoredPoint, Tier};
 use crate::unit::Unit;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ fn points(
     }
     let publication = |((metric, key), values)| {
         let point = Point::with_events(values, vec![event.clone()]);
-        Publication { metric, key, point }
+        Publication { metric, points: vec![StoredPoint { key, point }] }
     };
     Ok(points.into_iter().map(publication).collect())
 }
@@ -197,12 +197,13 @@ mod tests {
                 }
                 Embedded::Points(points) => {
                     let show = |p: &Publication| {
-                        let d = &p.point.values;
-                        (p.metric.key(), serde_json::json!([p.key.unit, d.count, d.sum]))
+                        let point = &p.points[0];
+                        let d = &point.point.values;
+                        (p.metric.key(), serde_json::json!([point.key.unit, d.count, d.sum]))
                     };
                     let shown: Map<String, Value> = points.iter().map(show).collect();
                     assert_eq!(case["expect"], Value::Object(shown), "{line}");
-                    assert!(points.iter().all(|p| p.point.events == [event(5, 1)]));
+                    assert!(points.iter().all(|p| p.points[0].point.events == [event(5, 1)]));
                 }
             }
         }
@@ -214,7 +215,7 @@ mod tests {
             let message = serde_json::json!({"m": 1, "_aws": {"Timestamp": timestamp_ms, "CloudWatchMetrics": [
                 {"Namespace": "N", "Dimensions": [[]], "Metrics": [{"Name": "m", "StorageResolution": resolution}]}]}});
             match read(&message.to_string(), &event(5, 1), NOW_MS) {
-                Embedded::Points(points) => points[0].key,
+                Embedded::Points(points) => points[0].points[0].key,
                 other => panic!("{other:?}"),
             }
         };

@@ -4,7 +4,7 @@
 use crate::distribution::Distribution;
 use crate::fault::Fault;
 use crate::name::Metric;
-use crate::point::{Point, PointKey, Tier};
+use crate::point::{Point, PointKey, StoredPoint, Tier};
 use crate::unit::Unit;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -50,15 +50,13 @@ impl Transformation {
     }
 }
 
-/// A point to merge into the series of a metric.
+/// Points to merge into the series of a metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Publication {
     /// Of which metric.
     pub metric: Metric,
-    /// Minute and unit.
-    pub key: PointKey,
-    /// The values with their events.
-    pub point: Point,
+    /// Minute and unit; the values with their events.
+    pub points: Vec<StoredPoint>,
 }
 
 /// The minutes of a filter that are not closed: kept with its cursor, in the same transaction as the points.
@@ -89,20 +87,18 @@ impl Tally {
     /// Closes the minutes that end at or before `until_ms`: the default value for each in which events arrived and
     /// none matched. A minute is closed once the cursor has passed it; events that come for it later open it
     /// again, and then only their matches are published.
-    pub fn close(&mut self, of: &Transformation, until_ms: i64, now_ms: i64) -> Vec<Publication> {
+    pub fn close(&mut self, of: &Transformation, until_ms: i64, now_ms: i64) -> Option<Publication> {
         let open = self.minutes.split_off(&(Tier::Minute.bucket_ms(until_ms)));
         let closed = std::mem::replace(&mut self.minutes, open);
-        let Some(value) = of.default_value else { return Vec::new() };
-        let Ok(metric) = Metric::new(&of.namespace, &of.name, &[], "") else { return Vec::new() };
-        closed
-            .into_iter()
-            .filter(|(_, matched)| !matched)
-            .map(|(minute_ms, _)| Publication {
-                metric: metric.clone(),
-                key: key(of, minute_ms, now_ms),
-                point: Point::of(Distribution::value(value)),
-            })
-            .collect()
+        let value = of.default_value?;
+        let metric = Metric::new(&of.namespace, &of.name, &[], "").ok()?;
+        let unmatched = closed.into_iter().filter(|(_, matched)| !matched);
+        let point = |(minute_ms, _)| StoredPoint {
+            key: key(of, minute_ms, now_ms),
+            point: Point::of(Distribution::value(value)),
+        };
+        let points: Vec<StoredPoint> = unmatched.map(point).collect();
+        (!points.is_empty()).then_some(Publication { metric, points })
     }
 
     /// When the first open minute ends, epoch milliseconds.
@@ -142,12 +138,13 @@ mod tests {
         tally.saw(MINUTE_MS + 9, true);
         let mut tally: Tally = serde_json::from_str(&serde_json::to_string(&tally).unwrap()).unwrap();
         let closed = tally.close(&of, 3 * MINUTE_MS + 59_999, 4 * MINUTE_MS);
-        let minutes: Vec<_> = closed.iter().map(|p| p.key.bucket_ms).collect();
+        let closed = closed.unwrap().points;
+        let minutes: Vec<_> = closed.iter().map(|one| one.key.bucket_ms).collect();
         assert_eq!((minutes, tally.open()), (vec![0], 1), "minute 2 had no events, minute 3 is not over");
         assert_eq!(closed[0].point.values.weighted().unwrap(), [(0.0, 1.0)]);
         assert_eq!(tally.first_end_ms(), Some(4 * MINUTE_MS));
-        assert_eq!(tally.close(&of, 4 * MINUTE_MS, 4 * MINUTE_MS).len(), 1);
-        assert_eq!(tally.close(&of, 4 * MINUTE_MS, 4 * MINUTE_MS).len(), 0);
+        assert_eq!(tally.close(&of, 4 * MINUTE_MS, 4 * MINUTE_MS).unwrap().points.len(), 1);
+        assert_eq!(tally.close(&of, 4 * MINUTE_MS, 4 * MINUTE_MS), None);
     }
 
     #[test]

@@ -4,12 +4,13 @@
 use crate::distribution::Distribution;
 use crate::filter::{Publication, Transformation};
 use crate::name::{Dimension, Metric};
-use crate::point::{EVENTS_MAX, EventReference, Point, PointKey, Tier};
+use crate::point::{EVENTS_MAX, EventReference, Point, PointKey, StoredPoint, Tier};
+use hashbrown::HashMap;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Values of one place that are kept as they came; more are joined into a distribution.
-const VALUES_MAX: usize = 4_096;
+const VALUES_MAX: usize = 1_024;
 
 /// An event that a value came from. Ordered by time, then by position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +29,7 @@ pub struct Origin<'a> {
     /// Log group.
     pub group_id: u64,
     /// What took the values: `filter-name@revision`.
-    pub source: &'a str,
+    pub source: &'a Arc<str>,
 }
 
 /// The values of one filter, by minute and dimension set.
@@ -91,30 +92,33 @@ impl Gathering {
         self.places.is_empty()
     }
 
-    /// Takes everything out as points to merge into their series.
+    /// Takes everything out: for each dimension set its points, by minute.
     pub fn publish(&mut self, of: &Transformation, origin: Origin<'_>, now_ms: i64) -> Vec<Publication> {
         let mut taken = std::mem::take(self);
-        // Points of one series stand together.
         taken.places.sort_unstable_by_key(|place| (place.set, place.minute_ms));
-        let named = |values: &Vec<String>| -> Option<Metric> {
+        let mut places = taken.places.into_iter().peekable();
+        let publication = |(set, values): (usize, Vec<String>)| {
+            let mine = std::iter::from_fn(|| places.next_if(|place| place.set as usize == set));
+            let points: Vec<StoredPoint> = mine
+                .filter_map(|place| {
+                    let tier = crate::retention::tier_at(Tier::Minute, place.minute_ms, now_ms);
+                    let key = PointKey { bucket_ms: tier.bucket_ms(place.minute_ms), tier, unit: of.unit };
+                    Some(StoredPoint { key, point: place.point(origin)? })
+                })
+                .collect();
             let pairs = of.dimensions.iter().zip(values);
             let dimensions: Vec<Dimension> = pairs.map(|(name, value)| Dimension::new(name, value)).collect();
             // A dimension value CloudWatch would not take (empty, too long) publishes nothing, like a missing one.
-            Metric::new(&of.namespace, &of.name, &dimensions, "").ok()
+            Some(Publication { metric: Metric::new(&of.namespace, &of.name, &dimensions, "").ok()?, points })
         };
-        let metrics: Vec<Option<Metric>> = taken.dimensions.iter().map(named).collect();
-        let publications = taken.places.into_iter().filter_map(|place| {
-            let metric = metrics.get(place.set as usize)?.clone()?;
-            let tier = crate::retention::tier_at(Tier::Minute, place.minute_ms, now_ms);
-            let key = PointKey { bucket_ms: tier.bucket_ms(place.minute_ms), tier, unit: of.unit };
-            Some(Publication { metric, key, point: place.point(origin)? })
-        });
-        publications.collect()
+        taken.dimensions.into_iter().enumerate().filter_map(publication).collect()
     }
 
     /// The set that `key` names.
     fn set(&mut self) -> u32 {
-        if let Some(last) = self.last_set.filter(|_| self.last_key == self.key) {
+        // Without dimensions there is nothing to compare; to compare nothing costs more than one would think.
+        let is_same = || self.key.is_empty() && self.last_key.is_empty() || self.last_key == self.key;
+        if let Some(last) = self.last_set.filter(|_| is_same()) {
             return last;
         }
         let set = match self.sets.get(&self.key[..]) {
@@ -170,7 +174,7 @@ impl Place {
         }
         self.events.push(seen);
         if self.events.len() == 2 * EVENTS_MAX {
-            self.keep_newest();
+            self.drop_oldest();
         }
     }
 
@@ -183,20 +187,27 @@ impl Place {
         };
     }
 
-    fn keep_newest(&mut self) {
-        self.events.sort_unstable_by(|a, b| b.cmp(a));
-        self.events.truncate(EVENTS_MAX);
+    /// Keeps the newest events; their order does not matter yet.
+    fn drop_oldest(&mut self) {
+        let Some(excess) = self.events.len().checked_sub(EVENTS_MAX).filter(|excess| *excess > 0) else {
+            return;
+        };
+        // Mostly they came in the order of time.
+        if !self.events.is_sorted() {
+            self.events.select_nth_unstable(excess);
+        }
+        self.events.drain(..excess);
     }
 
     fn point(mut self, origin: Origin<'_>) -> Option<Point> {
         self.join();
-        self.keep_newest();
+        self.drop_oldest();
         let reference = |seen: &Seen| EventReference {
             timestamp_ms: seen.timestamp_ms,
             position: seen.position,
             group_id: origin.group_id,
             stream_id: seen.stream_id,
-            source: origin.source.to_owned(),
+            source: Arc::clone(origin.source),
         };
         Some(Point::with_events(self.joined?, self.events.iter().map(reference).collect()))
     }
@@ -209,7 +220,9 @@ mod tests {
     use proptest::prelude::*;
 
     const MINUTE_MS: i64 = 60_000;
-    const ORIGIN: Origin<'static> = Origin { group_id: 1, source: "errors@1" };
+    fn published(gathering: &mut Gathering, of: &Transformation, now_ms: i64) -> Vec<Publication> {
+        gathering.publish(of, Origin { group_id: 1, source: &"errors@1".into() }, now_ms)
+    }
 
     fn transformation(dimensions: &[&str]) -> Transformation {
         Transformation {
@@ -225,12 +238,15 @@ mod tests {
         Seen { timestamp_ms, position, stream_id: 2 }
     }
 
-    fn plain(values: &[(i64, u64, f64)], now_ms: i64) -> Vec<Publication> {
+    fn plain(values: &[(i64, u64, f64)], now_ms: i64) -> Vec<StoredPoint> {
         let mut gathering = Gathering::default();
         for (timestamp_ms, position, value) in values {
             gathering.add(*value, std::iter::empty(), seen(*timestamp_ms, *position));
         }
-        gathering.publish(&transformation(&[]), ORIGIN, now_ms)
+        published(&mut gathering, &transformation(&[]), now_ms)
+            .into_iter()
+            .flat_map(|one| one.points)
+            .collect()
     }
 
     #[test]
@@ -259,10 +275,11 @@ mod tests {
         }
         gathering.add(1.0, [Some("500".into()), None].into_iter(), seen(1, 6));
         assert_eq!(gathering.len(), 4);
-        let published = gathering.publish(&transformation(&["Code", "Name"]), ORIGIN, 0);
+        let published = published(&mut gathering, &transformation(&["Code", "Name"]), 0);
         assert!(gathering.is_empty());
+        let count = |one: &Publication| one.points.iter().map(|one| one.point.values.count).sum::<f64>();
         let mut counts: Vec<_> =
-            published.iter().map(|p| (p.metric.dimensions[0].value.as_str(), p.point.values.count)).collect();
+            published.iter().map(|one| (one.metric.dimensions[0].value.as_str(), count(one))).collect();
         counts.sort_by(|a, b| a.0.cmp(b.0));
         assert_eq!(counts, [("404", 1.0), ("50", 1.0), ("500", 2.0)], "an empty value publishes nothing");
     }
@@ -283,13 +300,13 @@ mod tests {
             let mut minutes: Vec<i64> = rows.iter().map(minute_of).collect();
             minutes.sort_unstable();
             minutes.dedup();
-            prop_assert_eq!(published.iter().map(|p| p.key.bucket_ms).collect::<Vec<_>>(), minutes);
-            for one in published {
-                let mine: Vec<_> = rows.iter().filter(|row| minute_of(row) == one.key.bucket_ms).collect();
+            prop_assert_eq!(published.iter().map(|one| one.key.bucket_ms).collect::<Vec<_>>(), minutes);
+            for StoredPoint { key, point } in published {
+                let mine: Vec<_> = rows.iter().filter(|row| minute_of(row) == key.bucket_ms).collect();
                 let pairs: Vec<(f64, f64)> = mine.iter().map(|row| (row.2, 1.0)).collect();
                 let events = mine.iter().map(|row| crate::point::tests::event(row.0, row.1)).collect();
                 let expected = Point::with_events(Distribution::values(&pairs).unwrap(), events);
-                prop_assert_eq!(one.point, expected);
+                prop_assert_eq!(point, expected);
             }
         }
     }

@@ -17,6 +17,7 @@ pub mod gather;
 pub mod name;
 pub mod number;
 pub mod operation;
+pub mod packed;
 pub mod point;
 pub mod records;
 pub mod retention;

@@ -3,7 +3,8 @@
 
 use crate::distribution::Distribution;
 use crate::unit::Unit;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::sync::Arc;
 
 /// How many events a point refers to at most: the newest.
 pub const EVENTS_MAX: usize = 50;
@@ -21,13 +22,20 @@ pub struct EventReference {
     pub group_id: u64,
     /// Log stream.
     pub stream_id: u64,
-    /// What took the value from the event: `filter-name@revision`, or the digest of a module.
-    pub source: String,
+    /// What took the value from the event: `filter-name@revision`, or the digest of a module. Shared: most events of
+    /// a point have the same.
+    #[serde(deserialize_with = "shared")]
+    pub source: Arc<str>,
+}
+
+fn shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    String::deserialize(deserializer).map(Arc::from)
 }
 
 impl Serialize for EventReference {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (self.timestamp_ms, self.position, self.group_id, self.stream_id, &self.source).serialize(serializer)
+        let source: &str = &self.source;
+        (self.timestamp_ms, self.position, self.group_id, self.stream_id, source).serialize(serializer)
     }
 }
 

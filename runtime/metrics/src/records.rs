@@ -167,7 +167,7 @@ pub trait Records: Reads {
     fn put_series(&mut self, series: &SeriesRecord) -> Result<(), Self::Error>;
 
     /// Inserts or replaces a point.
-    fn put_point(&mut self, series: u64, key: PointKey, point: &Point) -> Result<(), Self::Error>;
+    fn put_point(&mut self, series: u64, point: &StoredPoint) -> Result<(), Self::Error>;
 
     /// Deletes a point; nothing if there is none.
     fn delete_point(&mut self, series: u64, key: PointKey) -> Result<(), Self::Error>;
@@ -211,10 +211,12 @@ pub trait Records: Reads {
     }
 
     /// Merges a point into what stands at its key.
-    fn merge_point(&mut self, series: u64, key: PointKey, point: &Point) -> Result<(), Self::Error> {
-        match self.point(series, key)? {
-            Some(there) => self.put_point(series, key, &there.merge(point)),
-            None => self.put_point(series, key, point),
+    fn merge_point(&mut self, series: u64, new: &StoredPoint) -> Result<(), Self::Error> {
+        match self.point(series, new.key)? {
+            Some(there) => {
+                self.put_point(series, &StoredPoint { key: new.key, point: there.merge(&new.point) })
+            }
+            None => self.put_point(series, new),
         }
     }
 }

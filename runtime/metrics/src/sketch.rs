@@ -23,13 +23,13 @@ const SMALLEST: f64 = 4.257_959_840_008_151e-109;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sketch {
     /// How often neighbours were joined.
-    level: u8,
+    pub(crate) level: u8,
     /// Count of zeros.
-    zero: f64,
+    pub(crate) zero: f64,
     /// Bucket index and count, by rising index.
-    positive: Vec<(i32, f64)>,
+    pub(crate) positive: Vec<(i32, f64)>,
     /// The same for magnitudes of negative values.
-    negative: Vec<(i32, f64)>,
+    pub(crate) negative: Vec<(i32, f64)>,
 }
 
 impl Sketch {
@@ -121,7 +121,7 @@ fn raise(index: i32, levels: u8) -> i32 {
 
 fn gather(mut buckets: Vec<(i32, f64)>) -> Vec<(i32, f64)> {
     // Also by count: the order of additions, and with it their rounding, must not depend on who came first.
-    buckets.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    buckets.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let mut gathered: Vec<(i32, f64)> = Vec::with_capacity(buckets.len());
     for (index, count) in buckets {
         match gathered.last_mut() {

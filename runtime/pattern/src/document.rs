@@ -37,7 +37,7 @@ impl<'t> Document<'t> {
     }
 
     pub(crate) fn object(&self) -> Option<Value<'_>> {
-        let tape = self.tape.get_or_init(|| scan_object_into(self.text, Tape::default()));
+        let tape = self.tape.get_or_init(|| scan_object_into(self.text, Tape::default(), false));
         tape.as_ref().map(|tape| tape.root(self.text))
     }
 
@@ -49,9 +49,10 @@ impl<'t> Document<'t> {
         self.fields.get().is_some()
     }
 
-    /// Parses the message into the room of another tape, if it was not yet.
-    pub(crate) fn parse_into(&self, room: Tape) {
-        self.tape.get_or_init(|| scan_object_into(self.text, room));
+    /// Parses the message into the room of another tape, if it was not yet. `is_plain` says that it has neither
+    /// backslash nor control character.
+    pub(crate) fn parse_into(&self, room: Tape, is_plain: bool) {
+        self.tape.get_or_init(|| scan_object_into(self.text, room, is_plain));
     }
 
     /// Splits the message into the room of another's fields, if it was not yet.

@@ -39,4 +39,4 @@ pub use guests::{Guests, NoGuests};
 pub use limits::Limits;
 pub use pattern::{Kind, Options, Pattern};
 pub use selector::ValueSelector;
-pub use set::{Literal, Messages, Set};
+pub use set::{Hit, Literal, Messages, Set};

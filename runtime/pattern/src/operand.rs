@@ -124,6 +124,20 @@ impl Comparison {
         equal == (self.operator == Operator::Equal)
     }
 
+    /// As `accepts`, of a text that was read as a number before: `None` where numbers do not decide.
+    pub(crate) fn accepts_number(&self, number: Option<Number>) -> Option<bool> {
+        let Operand::Number(wanted) = &self.operand else { return None };
+        Some(match number {
+            Some(number) => self.operator.accepts(number.compare(*wanted)),
+            None => self.operator == Operator::Unequal,
+        })
+    }
+
+    /// Is a number compared with?
+    pub(crate) fn is_numeric(&self) -> bool {
+        matches!(self.operand, Operand::Number(_))
+    }
+
     /// Asks about an explicit null: a scalar that equals no string, number or expression.
     pub(crate) fn accepts_null(&self) -> bool {
         match self.operator {

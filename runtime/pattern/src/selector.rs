@@ -103,6 +103,22 @@ impl ValueSelector {
         }
     }
 
+    /// The way to the value within a JSON document, if it is one.
+    pub(crate) fn json(&self) -> Option<&Selector> {
+        match &self.source {
+            Source::Json(selector) => Some(selector),
+            _ => None,
+        }
+    }
+
+    /// The name of the field, if it is one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match &self.source {
+            Source::Name(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Can `pattern` provide this as a metric value?
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! a message is parsed and split once for all patterns, members are looked up once for all conditions, and nothing
 //! is allocated for a message that no pattern wants. Refuses to decide: each kind of pattern owns its own truth.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use memchr::memmem::Finder;
@@ -11,9 +12,11 @@ use memchr::memmem::Finder;
 use crate::columns::Field;
 use crate::document::Document;
 use crate::guests::NoGuests;
-use crate::json::{self, Found, JsonPattern, Names, Tape};
+use crate::json::{self, Found, JsonPattern, NOWHERE, Names, Tape};
 use crate::matcher::Matcher;
+use crate::number::Number;
 use crate::pattern::Pattern;
+use crate::selector::ValueSelector;
 
 /// Messages that stand one after another in one text.
 #[derive(Debug, Clone, Copy)]
@@ -110,6 +113,90 @@ struct Member {
     decides: bool,
     /// Where the conditions of a JSON pattern begin.
     places: Vec<u16>,
+    /// What is read from a match.
+    values: Vec<Value>,
+}
+
+/// A value to read from a match, and how to get at it.
+#[derive(Debug)]
+struct Value {
+    selector: ValueSelector,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// From a member of the root that is looked up for everyone.
+    Member(u16),
+    /// From a slot of a space-delimited pattern.
+    Slot(usize),
+    /// As the selector says.
+    Selector,
+}
+
+impl Value {
+    fn new(selector: ValueSelector, pattern: &Pattern, names: &mut Names) -> Value {
+        let way = match pattern.matcher() {
+            Matcher::Json(_) => match selector.json().map(|selector| names.place_of(selector)) {
+                Some(place) if place != NOWHERE => Way::Member(place),
+                _ => Way::Selector,
+            },
+            Matcher::Columns(columns) => {
+                let slot = selector.name().and_then(|name| columns.columns.slot_named(name));
+                slot.map_or(Way::Selector, Way::Slot)
+            }
+            _ => Way::Selector,
+        };
+        Value { selector, way }
+    }
+}
+
+/// A message that a pattern matches.
+#[derive(Debug, Clone, Copy)]
+pub struct Hit<'h, 't> {
+    /// Which message.
+    pub row: usize,
+    /// Which pattern.
+    pub pattern: usize,
+    document: &'h Document<'t>,
+    member: &'h Member,
+    /// Members of the document, if it is JSON and they were looked up.
+    found: Option<&'h Found>,
+}
+
+impl<'h, 't> Hit<'h, 't> {
+    /// The message.
+    pub fn document(&self) -> &'h Document<'t> {
+        self.document
+    }
+
+    /// What [`ValueSelector::number`] says, for the pattern's value at this index.
+    pub fn number(&self, value: usize) -> Option<f64> {
+        let Value { selector, way } = self.member.values.get(value)?;
+        let text = match (way, self.found) {
+            (Way::Member(place), Some(found)) if selector.json().is_some_and(json::Selector::is_member) => {
+                return found.number(*place, self.document.object()?).map(Number::as_f64);
+            }
+            (Way::Selector, _) => return selector.number(&self.member.pattern, self.document),
+            _ => self.text(value)?,
+        };
+        Number::parse(&text).map(Number::as_f64)
+    }
+
+    /// What [`ValueSelector::text`] says, for the pattern's value at this index.
+    pub fn text(&self, value: usize) -> Option<Cow<'h, str>> {
+        let Value { selector, way } = self.member.values.get(value)?;
+        match (way, self.found, self.member.pattern.matcher()) {
+            (Way::Member(place), Some(found), _) => {
+                let first = found.value(*place, self.document.object()?)?;
+                selector.json()?.first_behind_first(first)?.scalar()
+            }
+            (Way::Slot(slot), _, Matcher::Columns(columns)) => {
+                columns.columns.in_slot(*slot, self.document).map(Cow::Borrowed)
+            }
+            _ => selector.text(&self.member.pattern, self.document),
+        }
+    }
 }
 
 /// Patterns that are asked together. Those with guests count as if every guest said no.
@@ -122,10 +209,11 @@ pub struct Set {
 }
 
 impl Set {
-    /// A set of patterns; they are called by their index.
-    pub fn new(patterns: impl IntoIterator<Item = Pattern>) -> Set {
+    /// A set of patterns; they are called by their index. With each comes what is to be read from its matches.
+    pub fn new(patterns: impl IntoIterator<Item = (Pattern, Vec<ValueSelector>)>) -> Set {
         let mut names = Names::default();
-        let members = patterns.into_iter().map(|pattern| Member::new(pattern, &mut names)).collect();
+        let member = |(pattern, values)| Member::new(pattern, values, &mut names);
+        let members = patterns.into_iter().map(member).collect();
         Set { members, names, parsed: AtomicU32::new(0) }
     }
 
@@ -139,15 +227,15 @@ impl Set {
         self.members.is_empty()
     }
 
-    /// Calls `hit` with row, pattern and document for every match, by rising row and pattern.
-    pub fn each_match(&self, messages: &Messages<'_>, hit: &mut dyn FnMut(usize, usize, &Document<'_>)) {
+    /// Calls `hit` for every match, by rising row and pattern.
+    pub fn each_match(&self, messages: &Messages<'_>, hit: &mut dyn FnMut(&Hit<'_, '_>)) {
         let Ok(text) = std::str::from_utf8(messages.whole()) else { return self.one_by_one(messages, hit) };
         let mut open = Open::new(self.members.len(), messages.len());
         let has_backslash = memchr::memchr(b'\\', text.as_bytes()).is_some();
         for (at, member) in self.members.iter().enumerate() {
             member.rule_out(messages, at, has_backslash, &mut open);
         }
-        let mut rows = Rows { set: self, has_backslash, scratch: Scratch::default(), asked: 0, parsed: 0 };
+        let mut rows = Rows::of(self, text, has_backslash);
         let mut start = 0;
         for (row, end) in messages.ends.iter().enumerate() {
             let end = *end as usize - messages.start;
@@ -170,18 +258,18 @@ impl Set {
         members.filter(|at| matches!(self.members[*at].pattern.matcher(), Matcher::Columns(_))).count()
     }
 
-    fn one_by_one(&self, messages: &Messages<'_>, hit: &mut dyn FnMut(usize, usize, &Document<'_>)) {
+    fn one_by_one(&self, messages: &Messages<'_>, hit: &mut dyn FnMut(&Hit<'_, '_>)) {
         for row in 0..messages.len() {
             self.ask_one(row, messages.message(row), hit);
         }
     }
 
-    fn ask_one(&self, row: usize, message: &[u8], hit: &mut dyn FnMut(usize, usize, &Document<'_>)) {
+    fn ask_one(&self, row: usize, message: &[u8], hit: &mut dyn FnMut(&Hit<'_, '_>)) {
         let text = String::from_utf8_lossy(message);
         let document = Document::new(&text);
         for (at, member) in self.members.iter().enumerate() {
             if member.pattern.matches(&document, &mut NoGuests) {
-                hit(row, at, &document);
+                hit(&Hit { row, pattern: at, document: &document, member, found: None });
             }
         }
     }
@@ -195,7 +283,7 @@ fn learn(rate: &AtomicU32, seen: usize, of: usize) {
 }
 
 impl Member {
-    fn new(pattern: Pattern, names: &mut Names) -> Member {
+    fn new(pattern: Pattern, values: Vec<ValueSelector>, names: &mut Names) -> Member {
         let choice = |texts: &[String]| Choice {
             needles: texts.iter().map(|text| Finder::new(text).into_owned()).collect(),
             rate: AtomicU32::new(0),
@@ -221,7 +309,8 @@ impl Member {
             _ => Vec::new(),
         };
         let unless_escaped = matches!(pattern.matcher(), Matcher::Json(_));
-        Member { pattern, choices, unless_escaped, decides, places }
+        let values = values.into_iter().map(|value| Value::new(value, &pattern, names)).collect();
+        Member { pattern, choices, unless_escaped, decides, places, values }
     }
 
     /// The choice that leaves the fewest messages, if any leaves few enough.
@@ -312,25 +401,29 @@ struct Scratch<'t> {
 struct Rows<'s, 't> {
     set: &'s Set,
     has_backslash: bool,
+    /// Whether a look at the text of a message may save parsing it.
+    look_first: bool,
+    /// Whether it is known that there is neither backslash nor control character.
+    is_plain: bool,
     scratch: Scratch<'t>,
     asked: usize,
     parsed: usize,
 }
 
-impl<'t> Rows<'_, 't> {
-    fn ask(
-        &mut self,
-        row: usize,
-        message: &'t str,
-        open: &Open,
-        hit: &mut dyn FnMut(usize, usize, &Document<'_>),
-    ) {
+impl<'s, 't> Rows<'s, 't> {
+    fn of(set: &'s Set, text: &str, has_backslash: bool) -> Rows<'s, 't> {
+        // Where most rows are parsed in the end, a look at the text before costs more than it saves.
+        let parsed = set.parsed.load(Ordering::Relaxed);
+        let look_first = parsed <= RATE / 2;
+        let is_plain = !look_first && !has_backslash && !json::has_control(text.as_bytes());
+        Rows { set, has_backslash, look_first, is_plain, scratch: Scratch::default(), asked: 0, parsed: 0 }
+    }
+
+    fn ask(&mut self, row: usize, message: &'t str, open: &Open, hit: &mut dyn FnMut(&Hit<'_, '_>)) {
         let mut document = Document::new(message);
         if !self.has_backslash {
             document.has_no_backslash();
         }
-        // Where most rows are parsed in the end, a look at the text before costs more than it saves.
-        let look_first = self.set.parsed.load(Ordering::Relaxed) <= RATE / 2;
         let (mut asked, mut is_found) = (false, false);
         for at in open.of(row) {
             let member = &self.set.members[at];
@@ -339,10 +432,10 @@ impl<'t> Rows<'_, 't> {
                 Matcher::Json(json) => {
                     asked = true;
                     if !document.is_parsed() {
-                        if look_first && !json.prefilter.may_match(&document) {
+                        if self.look_first && !json.prefilter.may_match(&document) {
                             continue;
                         }
-                        document.parse_into(std::mem::take(&mut self.scratch.tape));
+                        document.parse_into(std::mem::take(&mut self.scratch.tape), self.is_plain);
                     }
                     is_found = is_found || self.find(&document);
                     is_found && self.holds(json, member, &document)
@@ -358,7 +451,8 @@ impl<'t> Rows<'_, 't> {
                 _ => member.pattern.matches(&document, &mut NoGuests),
             };
             if matched {
-                hit(row, at, &document);
+                let found = is_found.then_some(&self.scratch.found);
+                hit(&Hit { row, pattern: at, document: &document, member, found });
             }
         }
         self.asked += usize::from(asked);

@@ -1,7 +1,7 @@
 //! A set answers as its patterns do one by one: over all patterns of the case file at once, over messages that follow
 //! each other without a break, with bytes that are no text, and again once the set has learnt what is frequent.
 
-use pattern::{Document, Messages, NoGuests, Options, Pattern, Set};
+use pattern::{Document, Messages, NoGuests, Options, Pattern, Set, ValueSelector};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -40,11 +40,15 @@ fn found(set: &Set, messages: &[Vec<u8>]) -> Vec<(usize, usize)> {
     }
     text.extend_from_slice(b"}ERROR");
     let mut found = Vec::new();
-    set.each_match(&Messages { text: &text, start: 6, ends: &ends }, &mut |row, pattern, document| {
-        assert_eq!(document.text(), String::from_utf8_lossy(&messages[row]));
-        found.push((row, pattern));
+    set.each_match(&Messages { text: &text, start: 6, ends: &ends }, &mut |hit| {
+        assert_eq!(hit.document().text(), String::from_utf8_lossy(&messages[hit.row]));
+        found.push((hit.row, hit.pattern));
     });
     found
+}
+
+fn set(patterns: &[Pattern]) -> Set {
+    Set::new(patterns.iter().map(|pattern| (pattern.clone(), Vec::new())))
 }
 
 fn one_by_one(patterns: &[Pattern], messages: &[Vec<u8>]) -> Vec<(usize, usize)> {
@@ -61,7 +65,7 @@ fn one_by_one(patterns: &[Pattern], messages: &[Vec<u8>]) -> Vec<(usize, usize)>
 #[test]
 fn all_patterns_over_all_messages() {
     let (patterns, mut messages) = (patterns(), messages());
-    let set = Set::new(patterns.clone());
+    let set = set(&patterns);
     assert!(set.len() > 64, "more than one word of bits");
     for with_bad_bytes in [false, true] {
         if with_bad_bytes {
@@ -74,6 +78,84 @@ fn all_patterns_over_all_messages() {
     }
 }
 
+/// Once most messages were parsed, strings end at the next quote where nothing is escaped.
+#[test]
+fn messages_without_escapes_are_read_alike() {
+    let plain = |message: &Vec<u8>| !message.iter().any(|byte| *byte < 0x20 || *byte == b'\\');
+    let mut messages: Vec<Vec<u8>> = messages().into_iter().filter(plain).collect();
+    // What is no JSON, with quotes that close in the next message or never.
+    for text in [
+        r#"{"a": 1}"#,
+        r#"{"a": "1}"#,
+        r#"{"a": "1" ""}"#,
+        r#"{"a" "1"}"#,
+        r#"{"a":"","":"a"}"#,
+        r#"{"a": ""#,
+        "\"}",
+    ] {
+        messages.push(text.as_bytes().to_vec());
+    }
+    messages.extend(std::iter::repeat_n(
+        br#"{"a": 7, "b": "text", "c": {"a": "8"}}"#.to_vec(),
+        2 * messages.len(),
+    ));
+    let mut patterns = patterns();
+    patterns.push(Pattern::parse("{ $.a >= 0 }", Options::default()).unwrap());
+    let (set, expected) = (set(&patterns), one_by_one(&patterns, &messages));
+    for _ in 0..8 {
+        assert_eq!(found(&set, &messages), expected);
+    }
+}
+
+#[test]
+fn values_of_matches_are_those_of_their_selectors() {
+    let filters = [
+        ("{ $.a >= 0 }", &["$.a", "$.b", "$.c.a", "$['a']", "7", "$.d[1]", "$.none"][..]),
+        ("{ $.b = * || $.a < 0 }", &["$.b", "$.a", "$.c"]),
+        ("[x, y = 1*, ..., z]", &["$x", "$y", "$z", "$2", "$3", "$9"]),
+        ("[x, x, y]", &["$x", "$y", "$1"]),
+        ("error", &["1"]),
+    ];
+    let messages = [
+        r#"{"a": 7, "b": "text", "c": {"a": "8"}, "d": [1, "2"]}"#,
+        r#"{"a": "12.50", "b": 3, "c": null, "a": 0.5}"#,
+        r#"{"a": -1, "b": true, "c": 1e3}"#,
+        r#"{"a": 1, "b": null, "c": "\u0041\n"}"#,
+        "error 10 [a b] \"c d\" 5",
+        "error 1",
+        "a b c d",
+    ];
+    let parse = |text: &&str| ValueSelector::parse(text).unwrap();
+    let filters: Vec<(Pattern, Vec<ValueSelector>)> = filters
+        .iter()
+        .map(|(text, values)| {
+            (Pattern::parse(text, Options::default()).unwrap(), values.iter().map(parse).collect())
+        })
+        .collect();
+    let set = Set::new(filters.clone());
+    // All at once, and each by itself: with and without a backslash on the page, frequent and rare.
+    let all: Vec<Vec<u8>> = messages.iter().map(|text| text.as_bytes().to_vec()).collect();
+    let mut seen = 0;
+    for page in (0..12).flat_map(|_| all.chunks(1).chain([&all[..]])) {
+        let (mut text, mut ends) = (Vec::new(), Vec::new());
+        for message in page {
+            text.extend_from_slice(message);
+            ends.push(text.len() as u32);
+        }
+        set.each_match(&Messages { text: &text, start: 0, ends: &ends }, &mut |hit| {
+            let message = String::from_utf8(page[hit.row].clone()).unwrap();
+            let (document, (pattern, values)) = (Document::new(&message), &filters[hit.pattern]);
+            for (at, value) in values.iter().enumerate() {
+                assert_eq!(hit.number(at), value.number(pattern, &document), "{} {message}", value.source());
+                assert_eq!(hit.text(at), value.text(pattern, &document), "{} {message}", value.source());
+                seen += 1;
+            }
+            assert_eq!((hit.number(values.len()), hit.text(values.len())), (None, None));
+        });
+    }
+    assert!(seen > 500, "{seen}");
+}
+
 #[test]
 fn what_spans_two_messages_is_in_neither() {
     let patterns: Vec<Pattern> = ["ERROR", "?ERROR ?OR", "[a = ERROR]"]
@@ -82,7 +164,7 @@ fn what_spans_two_messages_is_in_neither() {
         .collect();
     let messages: Vec<Vec<u8>> =
         ["ERR", "OR", "", "ERRERROR", "ERR", "ERROR"].map(|text| text.as_bytes().to_vec()).to_vec();
-    let found = found(&Set::new(patterns), &messages);
+    let found = found(&set(&patterns), &messages);
     assert_eq!(found, [(1, 1), (3, 0), (3, 1), (5, 0), (5, 1), (5, 2)]);
 }
 
@@ -104,7 +186,7 @@ proptest! {
             line
         };
         let messages: Vec<Vec<u8>> = lines.iter().map(line).collect();
-        let set = Set::new(patterns.clone());
+        let set = set(&patterns);
         let expected = one_by_one(&patterns, &messages);
         for _ in 0..3 {
             prop_assert_eq!(found(&set, &messages), expected.clone());

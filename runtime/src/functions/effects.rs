@@ -8,7 +8,7 @@ use deliver::attribute::MessageAttribute;
 use deliver::message::Message;
 use metrics::datum::Datum;
 use metrics::distribution::Distribution;
-use metrics::point::{Point, Tier};
+use metrics::point::{Point, StoredPoint, Tier};
 use metrics::records::Records as _;
 use metrics::{Dimension, Metric, Unit};
 use store::Events;
@@ -184,7 +184,8 @@ fn no_topic(arn: &str) -> Uncommitted {
 fn measure(tx: &mut Tx<'_>, scope: &Scope, datum: &MetricDatum, now_ms: i64) -> Result<(), Uncommitted> {
     let datum = measured(datum, now_ms)?;
     let series = tx.series_for(&scope.into(), &datum.metric, now_ms)?;
-    Ok(tx.merge_point(series.id, datum.key(now_ms), &Point::of(datum.values))?)
+    let key = datum.key(now_ms);
+    Ok(tx.merge_point(series.id, &StoredPoint { key, point: Point::of(datum.values) })?)
 }
 
 fn measured(datum: &MetricDatum, now_ms: i64) -> Result<Datum, Uncommitted> {

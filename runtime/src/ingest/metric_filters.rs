@@ -4,8 +4,8 @@
 //!
 //! There are two, so that a slow function holds up only the filters that ask one; each has its own cursor, and every
 //! event meets each filter in one of them. The native one also reads the metrics that events carry in themselves.
-//! It borrows events where they lie and holds what comes of them over several pages: while events stream in, points
-//! are merged in memory and written now and then. A cursor is written when something came of the events, and
+//! It borrows events where they lie and holds what comes of them over several pages: while events stream in, it reads
+//! them at once, while they are in memory, and writes the points of many reads together now and then. A cursor is written when something came of the events, and
 //! otherwise now and then: reading events again of which nothing came changes nothing.
 
 mod changes;
@@ -53,13 +53,14 @@ const STRETCH: u64 = 200_000;
 const STRETCH_MIN: u64 = 2_000;
 
 /// The most points to hold before they are committed; beyond it fewer events are read at once.
-const POINTS_MAX: usize = 40_000;
+const POINTS_MAX: usize = 100_000;
 
-/// Points that are committed although more events wait ...
-const POINTS_COMMITTED: usize = 8_000;
+/// Points that are committed although more events wait. Events that come in by stream meet the same minutes again and
+/// again: what is held longer is written less often ...
+const POINTS_COMMITTED: usize = 60_000;
 
 /// ... and how long they are held at most while events wait.
-const HELD_MS: i64 = 2_000;
+const HELD_MS: i64 = 3_000;
 
 /// The cursor is written after so many events even when nothing came of them.
 const CURSOR_EVENTS: u64 = 50_000;
@@ -68,9 +69,10 @@ const CURSOR_EVENTS: u64 = 50_000;
 const FAILED_PAUSE_MS: i64 = 1_000;
 
 /// Pause between commits under a steady stream, so that they are not one per batch of a client: so many times what
-/// the last commit took, between these two.
+/// the last commit took, between these two. The reader of functions rests so long; the native one reads on, and rests
+/// the shortest pause between two reads.
 const COMMIT_PAUSE: u64 = 10;
-const COMMIT_PAUSE_MS: Range<u64> = 50..1_500;
+const COMMIT_PAUSE_MS: Range<u64> = 50..3_000;
 
 /// Starts the readers.
 pub(crate) fn start(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
@@ -127,8 +129,10 @@ struct Reader {
     /// The first position not read; what came of those before and is not committed is in `harvest`.
     read_to: u64,
     harvest: Harvest,
-    /// When `harvest` was begun.
+    /// When `harvest` was begun ...
     since_ms: i64,
+    /// ... and until when it may be held although all is read.
+    hold_until_ms: i64,
     /// Positions to look at at once.
     stretch: u64,
     /// Of the groups with embedded metrics, and those that were looked up for nothing.
@@ -161,6 +165,7 @@ impl Reader {
             read_to: next,
             harvest: Harvest::default(),
             since_ms: 0,
+            hold_until_ms: 0,
             stretch: STRETCH,
             scopes: Scopes::new(),
             written: next,
@@ -189,25 +194,32 @@ impl Reader {
         if let Some(pause_ms) = committed.filter(|_| !self.app.clock.is_virtual()) {
             self.app.clock.sleep(pause_ms).await;
         }
-        if self.app.store.durable_position().seq > self.read_to {
+        // What is held waits for its time, also when no more events come.
+        if self.app.store.durable_position().seq > self.read_to || self.read_to > self.next {
             return Ok(Step::More);
         }
         Ok(Step::Rest { until_ms: self.open_until_ms() })
     }
 
-    /// Gives the pause before the next page if something was committed and all is read.
+    /// Gives the pause before the next read if all is read.
     async fn step_native(&mut self, end: Position, now_ms: i64) -> Result<Option<u64>, String> {
         if self.harvest.points() == 0 {
             self.since_ms = now_ms;
         }
         self.borrow(end, now_ms).await?;
         let caught_up = self.read_to >= end.seq;
-        let is_due = self.harvest.points() >= POINTS_COMMITTED || now_ms - self.since_ms >= HELD_MS;
-        if !caught_up && !is_due && self.read_to - self.next < CURSOR_EVENTS * 20 {
-            return Ok(None);
+        let is_due = self.harvest.points() >= POINTS_COMMITTED
+            || now_ms - self.since_ms >= HELD_MS
+            || self.read_to - self.next >= CURSOR_EVENTS * 20
+            || (caught_up && now_ms >= self.hold_until_ms);
+        if !is_due {
+            return Ok(caught_up.then_some(COMMIT_PAUSE_MS.start));
         }
         let harvest = std::mem::take(&mut self.harvest);
-        self.commit(harvest, Vec::new(), now_ms, caught_up).await
+        let pause_ms = self.commit(harvest, Vec::new(), now_ms, caught_up).await?;
+        let hold_ms = pause_ms.filter(|_| !self.app.clock.is_virtual()).unwrap_or(0);
+        self.hold_until_ms = self.app.clock.now_ms().saturating_add_unsigned(hold_ms);
+        Ok(pause_ms.map(|_| COMMIT_PAUSE_MS.start))
     }
 
     /// Looks at the next events where they lie.
@@ -375,6 +387,7 @@ impl Reader {
         change.tallies = difference(&self.tallies, &tallies);
         let broken = std::mem::take(&mut harvest.broken);
         change.points = App::blocking(move || harvest.publish(now_ms)).await;
+        let points: usize = change.points.iter().map(|(_, one)| one.points.len()).sum();
         if change.is_empty() && reached.saturating_sub(self.written) < CURSOR_EVENTS {
             self.next = reached;
             self.count(&broken);
@@ -383,9 +396,11 @@ impl Reader {
         let begun_ms = self.app.clock.now_ms();
         let written = self.app.meta.change(move |tx| change.write(tx, now_ms)).await;
         written.map_err(|error: MetaError| error.to_string())?;
+        let read_from = self.next;
         (self.next, self.written, self.tallies) = (reached, reached, tallies);
         self.count(&broken);
         let took_ms = u64::try_from(self.app.clock.now_ms() - begun_ms).unwrap_or(0);
+        tracing::debug!(points, events = reached - read_from, took_ms, "points of metric filters committed");
         let pause_ms = (took_ms * COMMIT_PAUSE).clamp(COMMIT_PAUSE_MS.start, COMMIT_PAUSE_MS.end);
         Ok(caught_up.then_some(pause_ms))
     }

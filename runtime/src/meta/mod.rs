@@ -28,10 +28,11 @@ mod writer;
 
 use std::sync::Arc;
 
+pub(crate) use codec::Packed;
 pub(crate) use error::MetaError;
 pub(crate) use key::{Key, Span};
 pub(crate) use rewrite::Unopened;
-pub(crate) use table::{Blob, Table};
+pub(crate) use table::{Blob, Packs, Table};
 pub(crate) use tx::Tx;
 pub(crate) use verbs::{StoreManifest, every_function, every_version, remove_versions};
 

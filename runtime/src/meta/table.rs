@@ -16,5 +16,8 @@ impl<V> Table<V> {
     }
 }
 
+/// What a table of packed records holds: `Table<Packs<V>>`, read and written by `Tx::get_packed` and its like.
+pub(crate) struct Packs<V>(PhantomData<V>);
+
 /// What a table of plain bytes holds: `Table<Blob>`, read and written by `Tx::get_bytes` and `put_bytes`.
 pub(crate) enum Blob {}

@@ -1,15 +1,16 @@
 //! Owns what one transaction sees and writes. Refuses to know durability: the writer commits.
 
+use std::borrow::Cow;
 use std::iter::Peekable;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::backend::{Overlay, Snapshot};
-use super::codec;
+use super::codec::{self, Packed};
 use super::error::MetaError;
 use super::key::{Key, Span};
-use super::table::{Blob, Table};
+use super::table::{Blob, Packs, Table};
 
 /// One transaction over all tables: a committed snapshot, under the changes of the same commit that came
 /// before, under its own writes. The rooms' verbs traits are implemented for it (`verbs/`).
@@ -41,12 +42,27 @@ impl<'a> Tx<'a> {
         table: &Table<V>,
         key: &Key,
     ) -> Result<Option<V>, MetaError> {
-        let written = self.own.get(table.name, key.bytes());
-        let written = written.or_else(|| self.earlier?.get(table.name, key.bytes()));
-        let decode = |bytes: &[u8]| codec::decode(table.name, bytes);
-        match written {
-            Some(value) => value.as_deref().map(decode).transpose(),
-            None => self.committed.get(table.name, key.bytes())?.as_deref().map(decode).transpose(),
+        self.stored(table.name, key)?.map(|bytes| codec::decode(table.name, &bytes)).transpose()
+    }
+
+    /// The packed record at `key`.
+    ///
+    /// # Errors
+    /// As [`Tx::get`].
+    pub(crate) fn get_packed<V: Packed>(
+        &self,
+        table: &Table<Packs<V>>,
+        key: &Key,
+    ) -> Result<Option<V>, MetaError> {
+        self.stored(table.name, key)?.map(|bytes| codec::decode_packed(table.name, &bytes)).transpose()
+    }
+
+    /// The row at `key` as it is kept.
+    fn stored(&self, table: &str, key: &Key) -> Result<Option<Cow<'_, [u8]>>, MetaError> {
+        let written = self.own.get(table, key.bytes());
+        match written.or_else(|| self.earlier?.get(table, key.bytes())) {
+            Some(value) => Ok(value.as_deref().map(Cow::Borrowed)),
+            None => Ok(self.committed.get(table, key.bytes())?.map(Cow::Owned)),
         }
     }
 
@@ -59,12 +75,7 @@ impl<'a> Tx<'a> {
         expect(dead_code, reason = "a verb of every transaction; the conformance suite holds it")
     )]
     pub(crate) fn contains<V>(&self, table: &Table<V>, key: &Key) -> Result<bool, MetaError> {
-        let written = self.own.get(table.name, key.bytes());
-        let written = written.or_else(|| self.earlier?.get(table.name, key.bytes()));
-        match written {
-            Some(value) => Ok(value.is_some()),
-            None => Ok(self.committed.get(table.name, key.bytes())?.is_some()),
-        }
+        Ok(self.stored(table.name, key)?.is_some())
     }
 
     /// Writes the record at `key`, over the one that may be there.
@@ -80,16 +91,25 @@ impl<'a> Tx<'a> {
         self.write(table.name, key, Some(codec::encode(table.name, record)?))
     }
 
+    /// As [`Tx::put`], for a packed record.
+    ///
+    /// # Errors
+    /// [`MetaError::ReadOnly`] inside a read.
+    pub(crate) fn put_packed<V: Packed>(
+        &mut self,
+        table: &Table<Packs<V>>,
+        key: &Key,
+        record: &V,
+    ) -> Result<(), MetaError> {
+        self.write(table.name, key, Some(codec::encode_packed(record)))
+    }
+
     /// The bytes at `key`.
     ///
     /// # Errors
     /// Storage failures, and a row that is not a blob.
     pub(crate) fn get_bytes(&self, table: &Table<Blob>, key: &Key) -> Result<Option<Vec<u8>>, MetaError> {
-        let written = self.own.get(table.name, key.bytes());
-        let stored = match written.or_else(|| self.earlier?.get(table.name, key.bytes())) {
-            Some(value) => value.clone(),
-            None => self.committed.get(table.name, key.bytes())?,
-        };
+        let stored = self.stored(table.name, key)?.map(Cow::into_owned);
         stored.map(|bytes| codec::decode_bytes(table.name, bytes)).transpose()
     }
 
@@ -136,6 +156,23 @@ impl<'a> Tx<'a> {
         Ok(rows.map(move |row| {
             let (key, bytes) = row?;
             Ok((Key::from_stored(key), codec::decode(name, &bytes)?))
+        }))
+    }
+
+    /// As [`Tx::scan`], for packed records.
+    ///
+    /// # Errors
+    /// As [`Tx::scan`].
+    pub(crate) fn scan_packed<'s, V: Packed>(
+        &'s self,
+        table: &Table<Packs<V>>,
+        span: &Span,
+    ) -> Result<impl Iterator<Item = Result<(Key, V), MetaError>> + use<'s, 'a, V>, MetaError> {
+        let name = table.name;
+        let rows = self.merged(name, span)?;
+        Ok(rows.map(move |row| {
+            let (key, bytes) = row?;
+            Ok((Key::from_stored(key), codec::decode_packed(name, &bytes)?))
         }))
     }
 

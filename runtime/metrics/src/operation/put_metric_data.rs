@@ -4,7 +4,7 @@ use super::{Failure, Outcome};
 use crate::Scope;
 use crate::datum::{self, Datum, MetricDatum};
 use crate::fault::Fault;
-use crate::point::Point;
+use crate::point::{Point, StoredPoint};
 use crate::records::Records;
 use serde::Deserialize;
 
@@ -47,7 +47,8 @@ pub fn apply<R: Records>(
 ) -> Result<(), R::Error> {
     for datum in data {
         let series = records.series_for(scope, &datum.metric, now_ms)?;
-        records.merge_point(series.id, datum.key(now_ms), &Point::of(datum.values.clone()))?;
+        let point = Point::of(datum.values.clone());
+        records.merge_point(series.id, &StoredPoint { key: datum.key(now_ms), point })?;
     }
     Ok(())
 }

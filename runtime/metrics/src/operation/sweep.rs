@@ -33,7 +33,7 @@ pub fn sweep_points<R: Records>(
         swept.gone += gone + plan.drops.len();
         swept.has_more |= points.len() == limit && gone + plan.drops.len() > 0;
         for rollup in plan.rollups {
-            records.merge_point(series, rollup.into.key, &rollup.into.point)?;
+            records.merge_point(series, &rollup.into)?;
             for key in rollup.from {
                 records.delete_point(series, key)?;
             }

@@ -179,11 +179,20 @@ impl Columns {
 
     /// The value of the slot called `name`; of the last one, if the name repeats.
     pub(crate) fn named<'t>(&self, name: &str, document: &Document<'t>) -> Option<&'t str> {
+        self.in_slot(self.slot_named(name)?, document)
+    }
+
+    /// The slot called `name`; the last one, if the name repeats.
+    pub(crate) fn slot_named(&self, name: &str) -> Option<usize> {
+        Some(self.slots().enumerate().filter(|(_, slot)| slot.name.as_deref() == Some(name)).last()?.0)
+    }
+
+    /// The value of a slot.
+    pub(crate) fn in_slot<'t>(&self, slot: usize, document: &Document<'t>) -> Option<&'t str> {
         let fields = document.fields();
         if fields.len() < self.least() {
             return None;
         }
-        let slot = self.slots().enumerate().filter(|(_, slot)| slot.name.as_deref() == Some(name)).last()?.0;
         let at = if slot < self.front.len() { slot } else { fields.len() - self.least() + slot };
         Some(self.value(document, fields, at))
     }

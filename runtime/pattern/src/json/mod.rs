@@ -12,8 +12,8 @@ mod scan;
 mod tape;
 
 pub(crate) use expression::JsonPattern;
-pub(crate) use many::{Found, Names, holds_at};
+pub(crate) use many::{Found, NOWHERE, Names, holds_at};
 pub(crate) use parse::{guest_name, parse};
 pub(crate) use path::Selector;
-pub(crate) use scan::object_into as scan_object_into;
+pub(crate) use scan::{has_control, object_into as scan_object_into};
 pub(crate) use tape::{Tape, Value};

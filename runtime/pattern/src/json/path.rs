@@ -64,6 +64,16 @@ impl Selector {
         walk(first, self.steps.get(1..).unwrap_or_default(), accept)
     }
 
+    /// As [`Selector::first`], from the value that the first step landed on.
+    pub(crate) fn first_behind_first<'d>(&self, first_value: Value<'d>) -> Option<Value<'d>> {
+        first(first_value, self.steps.get(1..).unwrap_or_default())
+    }
+
+    /// Is it one step, a member of the root?
+    pub(crate) fn is_member(&self) -> bool {
+        matches!(&self.steps[..], [Step::Member(_)])
+    }
+
     pub(crate) fn wildcards(&self) -> usize {
         self.steps.iter().filter(|step| matches!(step, Step::AnyMember | Step::AnyElement)).count()
     }

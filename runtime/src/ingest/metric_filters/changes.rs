@@ -15,7 +15,7 @@ use crate::records::gaps::{self, Gap};
 /// One change of metadata.
 pub(super) struct Changes {
     consumer: &'static str,
-    /// Points to merge, those of one series together.
+    /// Points to merge.
     pub(super) points: Vec<(Scope, Publication)>,
     /// Points for minutes that have none.
     pub(super) defaults: Vec<(Scope, Publication)>,
@@ -50,21 +50,19 @@ impl Changes {
     /// # Errors
     /// Storage failures.
     pub(super) fn write(self, tx: &mut Tx<'_>, now_ms: i64) -> Result<(), MetaError> {
-        let mut last: Option<(Scope, metrics::Metric, u64)> = None;
-        for (scope, one) in self.points {
-            let known = last.as_ref().filter(|(of, metric, _)| *of == scope && *metric == one.metric);
-            let series = match known {
-                Some((_, _, series)) => *series,
-                None => tx.series_for(&scope, &one.metric, now_ms)?.id,
-            };
-            tx.merge_point(series, one.key, &one.point)?;
-            last = Some((scope, one.metric, series));
+        for (scope, Publication { metric, points }) in self.points {
+            let series = tx.series_for(&scope, &metric, now_ms)?.id;
+            for point in &points {
+                tx.merge_point(series, point)?;
+            }
         }
-        for (scope, one) in self.defaults {
-            let series = tx.series_for(&scope, &one.metric, now_ms)?;
-            // Events that come late open a minute again; what was published for it stands.
-            if tx.point(series.id, one.key)?.is_none() {
-                tx.merge_point(series.id, one.key, &one.point)?;
+        for (scope, Publication { metric, points }) in self.defaults {
+            let series = tx.series_for(&scope, &metric, now_ms)?.id;
+            for point in &points {
+                // Events that come late open a minute again; what was published for it stands.
+                if tx.point(series, point.key)?.is_none() {
+                    tx.put_point(series, point)?;
+                }
             }
         }
         for (id, tally) in self.tallies {

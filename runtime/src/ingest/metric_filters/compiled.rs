@@ -45,7 +45,7 @@ pub(super) struct Compiled {
     /// Where it is published.
     pub(super) transformation: Transformation,
     /// `filter-name@revision`, for evidence.
-    pub(super) source: String,
+    pub(super) source: Arc<str>,
 }
 
 impl Compiled {
@@ -68,6 +68,12 @@ impl Compiled {
     /// Whether a function has a part in it.
     pub(super) fn has_guests(&self) -> bool {
         self.value.guest().is_some() || !self.pattern.guests().is_empty()
+    }
+
+    /// What is read from a match: the value, then the dimensions.
+    fn values(&self) -> Vec<ValueSelector> {
+        let dimensions = self.dimensions.iter().map(|(_, selector)| selector);
+        std::iter::once(&self.value).chain(dimensions).cloned().collect()
     }
 
     pub(super) fn metric_scope(&self) -> metrics::Scope {
@@ -106,7 +112,7 @@ impl Compiled {
             value,
             dimensions,
             transformation,
-            source: format!("{}@{}", revision.name, revision.number),
+            source: format!("{}@{}", revision.name, revision.number).into(),
         })
     }
 }
@@ -128,7 +134,7 @@ pub(super) struct OfGroup {
 
 impl OfGroup {
     fn new(filters: Vec<Arc<Compiled>>) -> OfGroup {
-        let patterns = Set::new(filters.iter().map(|filter| filter.pattern.clone()));
+        let patterns = Set::new(filters.iter().map(|filter| (filter.pattern.clone(), filter.values())));
         OfGroup { filters, patterns }
     }
 

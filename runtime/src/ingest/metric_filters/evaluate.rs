@@ -6,7 +6,7 @@ use std::sync::Arc;
 use metrics::filter::{Publication, Tally};
 use metrics::gather::{Gathering, Origin, Seen};
 use metrics::point::Tier;
-use pattern::{Document, Messages};
+use pattern::{Document, Hit, Messages};
 use store::{Event, Lent};
 
 use super::compiled::{Compiled, OfGroup};
@@ -58,6 +58,13 @@ impl Sheet {
         }
     }
 
+    /// Takes a match of a filter that asks no function for the value.
+    fn hit(&mut self, hit: &Hit<'_, '_>, seen: Seen) {
+        // The values of a pattern are in the order of `Compiled::values`.
+        let Some(value) = hit.number(0) else { return };
+        self.gathering.add(value, (1..=self.filter.dimensions.len()).map(|at| hit.text(at)), seen);
+    }
+
     fn add(&mut self, value: Option<f64>, document: &Document<'_>, seen: Seen) {
         let Some(value) = value else { return };
         let filter = &self.filter;
@@ -79,16 +86,15 @@ pub(super) fn native(of: &OfGroup, lent: &Lent<'_>, sheets: &mut [&mut Sheet]) {
             }
         }
     }
-    of.patterns.each_match(&messages(lent), &mut |row, pattern, document| {
-        let seq = lent.seq(row);
-        let reads = of.filters.get(pattern).is_some_and(|filter| filter.reads_at(seq));
-        let Some(sheet) = sheets.get_mut(pattern).filter(|_| reads) else { return };
-        let timestamp_ms = lent.timestamps[row];
+    of.patterns.each_match(&messages(lent), &mut |hit| {
+        let seq = lent.seq(hit.row);
+        let reads = of.filters.get(hit.pattern).is_some_and(|filter| filter.reads_at(seq));
+        let Some(sheet) = sheets.get_mut(hit.pattern).filter(|_| reads) else { return };
+        let timestamp_ms = lent.timestamps[hit.row];
         if sheet.has_default() {
             sheet.saw(timestamp_ms, true);
         }
-        let value = sheet.filter.value.number(&sheet.filter.pattern, document);
-        sheet.add(value, document, Seen { timestamp_ms, position: seq, stream_id: lent.stream.0 });
+        sheet.hit(hit, Seen { timestamp_ms, position: seq, stream_id: lent.stream.0 });
     });
 }
 
@@ -174,8 +180,9 @@ mod tests {
     }
 
     fn sum(published: &[Publication]) -> (f64, f64) {
-        let of = |value: fn(&Publication) -> f64| published.iter().map(value).sum();
-        (of(|one| one.point.values.count), of(|one| one.point.values.sum))
+        let points = || published.iter().flat_map(|one| &one.points);
+        let count = points().map(|one| one.point.values.count).sum();
+        (count, points().map(|one| one.point.values.sum).sum())
     }
 
     #[test]
@@ -193,8 +200,8 @@ mod tests {
         assert_eq!(sum(&taken[0]), (2.0, 570.0), "an event without the dimension publishes nothing");
         assert_eq!(get.metric.dimensions, [Dimension::new("Method", "GET")]);
         assert_eq!(put.metric.dimensions, [Dimension::new("Method", "PUT")]);
-        let event = &put.point.events[0];
-        assert_eq!((event.position, event.stream_id, event.source.as_str()), (3, 2, "errors@2"));
+        let event = &put.points[0].point.events[0];
+        assert_eq!((event.position, event.stream_id, &*event.source), (3, 2, "errors@2"));
     }
 
     fn filter_of(first: &Compiled) -> Compiled {

@@ -2,11 +2,11 @@
 //! comes of them. Refuses to read and to commit.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use metrics::emf::{self, Embedded};
 use metrics::filter::Publication;
-use metrics::point::{EventReference, Point, PointKey};
+use metrics::point::{EventReference, Point, PointKey, StoredPoint};
 use metrics::{Metric, Scope};
 use pattern::Literal;
 use store::{BlockHandle, Borrower, Containing, GroupId, Lent};
@@ -21,7 +21,7 @@ use crate::records::groups;
 static MARK: LazyLock<Literal> = LazyLock::new(|| Literal::new(emf::MARK));
 
 /// The source of points that events carry in themselves.
-const SOURCE: &str = "embedded";
+static SOURCE: LazyLock<Arc<str>> = LazyLock::new(|| "embedded".into());
 
 /// What came of events that is not committed yet.
 #[derive(Debug, Default)]
@@ -53,21 +53,25 @@ impl Harvest {
         self.embedded.len() + self.sheets.iter().map(Sheet::points).sum::<usize>()
     }
 
-    /// Points of filters and of events, those of one series together.
+    /// Points of filters and of events.
     pub(super) fn publish(&mut self, now_ms: i64) -> Vec<(Scope, Publication)> {
-        let mut points: Vec<(Scope, Publication)> = Vec::with_capacity(self.points());
+        let mut points: Vec<(Scope, Publication)> = Vec::new();
         for sheet in &mut self.sheets {
             let scope = sheet.filter.metric_scope();
             points.extend(sheet.publish(now_ms).into_iter().map(|point| (scope.clone(), point)));
         }
-        let embedded = std::mem::take(&mut self.embedded).into_iter();
-        points.extend(
-            embedded.map(|((scope, metric, key), point)| (scope, Publication { metric, key, point })),
-        );
+        for ((scope, metric, key), point) in std::mem::take(&mut self.embedded) {
+            match points.last_mut() {
+                Some((of, last)) if *of == scope && last.metric == metric => {
+                    last.points.push(StoredPoint { key, point });
+                }
+                _ => points.push((scope, Publication { metric, points: vec![StoredPoint { key, point }] })),
+            }
+        }
         points
     }
 
-    fn sheet_of(&mut self, filter: &std::sync::Arc<Compiled>) -> usize {
+    fn sheet_of(&mut self, filter: &Arc<Compiled>) -> usize {
         let sheets = &mut self.sheets;
         *self.places.entry((filter.id, filter.number)).or_insert_with(|| {
             sheets.push(Sheet::new(filter));
@@ -90,7 +94,7 @@ impl Harvest {
             position: lent.seq(row),
             group_id: lent.group.0,
             stream_id: lent.stream.0,
-            source: SOURCE.to_owned(),
+            source: Arc::clone(&SOURCE),
         };
         let broken = self.broken.entry(lent.group.0);
         match emf::read(&message, &event, now_ms) {
@@ -112,7 +116,10 @@ impl Harvest {
                 broken.or_default().1 += 1;
             }
             Embedded::Points(points) => {
-                for Publication { metric, key, point } in points {
+                let each = |Publication { metric, points }| {
+                    points.into_iter().map(move |one| (metric.clone(), one.key, one.point))
+                };
+                for (metric, key, point) in points.into_iter().flat_map(each) {
                     match self.embedded.entry((scope.clone(), metric, key)) {
                         std::collections::btree_map::Entry::Vacant(place) => drop(place.insert(point)),
                         std::collections::btree_map::Entry::Occupied(mut there) => {

@@ -12,7 +12,7 @@ use metrics::records::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::meta::{Key, MetaError, Span, Table, Tx};
+use crate::meta::{Key, MetaError, Packed, Packs, Span, Table, Tx};
 
 /// (account, region, metric key) -> series.
 const SERIES: Table<SeriesRecord> = Table::new("metric_series");
@@ -21,7 +21,17 @@ const SERIES: Table<SeriesRecord> = Table::new("metric_series");
 const SERIES_IDS: Table<Place> = Table::new("metric_series_ids");
 
 /// (series id, tier, bucket, unit) -> point.
-const POINTS: Table<StoredPoint> = Table::new("metric_points");
+const POINTS: Table<Packs<StoredPoint>> = Table::new("metric_points");
+
+impl Packed for StoredPoint {
+    fn pack(&self, out: &mut Vec<u8>) {
+        metrics::packed::pack(self, out);
+    }
+
+    fn unpack(bytes: &[u8]) -> Option<StoredPoint> {
+        metrics::packed::unpack(bytes)
+    }
+}
 
 /// (account, region, name) -> alarm.
 const ALARMS: Table<AlarmRecord> = Table::new("alarms");
@@ -113,14 +123,14 @@ impl Reads for Tx<'_> {
     }
 
     fn point(&mut self, series: u64, key: PointKey) -> Result<Option<Point>, MetaError> {
-        Ok(self.get(&POINTS, &point_key(series, key))?.map(|stored| stored.point))
+        Ok(self.get_packed(&POINTS, &point_key(series, key))?.map(|stored| stored.point))
     }
 
     fn points(&mut self, series: u64, from_ms: i64, to_ms: i64) -> Result<Vec<StoredPoint>, MetaError> {
         let mut found = Vec::new();
         for tier in Tier::ALL.map(tier_number) {
             let span = Span::range(&Key::of((series, tier, from_ms)), &Key::of((series, tier, to_ms)));
-            for row in self.scan(&POINTS, &span)? {
+            for row in self.scan_packed(&POINTS, &span)? {
                 found.push(row?.1);
             }
         }
@@ -136,7 +146,7 @@ impl Reads for Tx<'_> {
     ) -> Result<Vec<StoredPoint>, MetaError> {
         let tier = tier_number(tier);
         let span = Span::range(&Key::of((series, tier)), &Key::of((series, tier, before_ms)));
-        self.scan(&POINTS, &span)?.take(limit).map(|row| Ok(row?.1)).collect()
+        self.scan_packed(&POINTS, &span)?.take(limit).map(|row| Ok(row?.1)).collect()
     }
 
     fn alarm(&mut self, scope: &Scope, name: &str) -> Result<Option<AlarmRecord>, MetaError> {
@@ -234,8 +244,8 @@ impl Records for Tx<'_> {
         self.put(&SERIES_IDS, &Key::of(series.id), &Place { scope, name })
     }
 
-    fn put_point(&mut self, series: u64, key: PointKey, point: &Point) -> Result<(), MetaError> {
-        self.put(&POINTS, &point_key(series, key), &StoredPoint { key, point: point.clone() })
+    fn put_point(&mut self, series: u64, point: &StoredPoint) -> Result<(), MetaError> {
+        self.put_packed(&POINTS, &point_key(series, point.key), point)
     }
 
     fn delete_point(&mut self, series: u64, key: PointKey) -> Result<(), MetaError> {

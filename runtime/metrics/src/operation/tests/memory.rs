@@ -146,8 +146,8 @@ impl Records for Memory {
         Ok(())
     }
 
-    fn put_point(&mut self, series: u64, key: PointKey, point: &Point) -> Result<(), Infallible> {
-        self.points.insert((series, key), point.clone());
+    fn put_point(&mut self, series: u64, new: &StoredPoint) -> Result<(), Infallible> {
+        self.points.insert((series, new.key), new.point.clone());
         Ok(())
     }
 

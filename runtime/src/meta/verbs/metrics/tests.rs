@@ -82,7 +82,7 @@ fn points(meta: &Meta) {
     let point = Point::of(Distribution::value(1.0));
     for key in keys {
         let point = point.clone();
-        change(meta, move |tx| tx.merge_point(7, key, &point));
+        change(meta, move |tx| tx.merge_point(7, &StoredPoint { key, point }));
     }
     let found = |from_ms, to_ms| read(meta, |tx| tx.points(7, from_ms, to_ms)).len();
     assert_eq!((found(0, 60_000), found(-60_000, 60_001), found(1, 60_000)), (3, 5, 0));
@@ -95,6 +95,33 @@ fn points(meta: &Meta) {
     change(meta, move |tx| tx.delete_point(7, keys[1]));
     assert_eq!(read(meta, |tx| tx.point(7, keys[1])), None);
     assert_eq!(read(meta, |tx| tx.point(7, keys[2])), Some(point));
+}
+
+#[test]
+fn points_of_earlier_versions_are_read_and_merged() {
+    for_each(old_points);
+}
+
+fn old_points(meta: &Meta) {
+    // As rows of points were before they were packed.
+    const OLD: Table<StoredPoint> = Table::new("metric_points");
+    let row = json!({
+        "key": { "bucket_ms": 60_000, "tier": "minute", "unit": "Count" },
+        "point": {
+            "values": { "count": 2.0, "sum": 3.5, "min": 0.5, "max": 3.0,
+                "samples": { "exact": [[0.5, 1.0], [3.0, 1.0]] } },
+            "events": [[60_007, 9, 4, 5, "errors@1"]],
+        },
+    });
+    let old: StoredPoint = serde_json::from_value(row).unwrap();
+    let (put, key) = (old.clone(), old.key);
+    change(meta, move |tx| tx.put(&OLD, &point_key(7, put.key), &put));
+    assert_eq!(read(meta, |tx| tx.points(7, 0, 120_000)), std::slice::from_ref(&old));
+    let new = StoredPoint { key, point: Point::of(Distribution::value(1.0)) };
+    let merged = old.point.merge(&new.point);
+    change(meta, move |tx| tx.merge_point(7, &new));
+    assert_eq!(read(meta, |tx| tx.point(7, key)), Some(merged));
+    assert!(meta.read(|tx| tx.get(&OLD, &point_key(7, key))).is_err(), "it is packed now");
 }
 
 #[test]
