@@ -7,17 +7,19 @@ pub(crate) mod attach;
 mod effects;
 pub(crate) mod events;
 mod invoker;
-mod output;
+pub(crate) mod once;
+pub(crate) mod output;
 pub(crate) mod registry;
 mod run;
 mod services;
+pub(crate) mod sink;
 mod state;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deliver::outbox::InvokeRecord;
-use tokio::sync::{OnceCell, RwLock, Semaphore};
+use tokio::sync::{OnceCell, Semaphore, watch};
 use wasm::{FunctionRecord, Host, HostOptions, Ledger, Module};
 
 use wire::Fault;
@@ -57,6 +59,8 @@ pub(crate) struct Functions {
     /// One compilation at a time: it takes a core.
     compiling: Semaphore,
     streams: output::Streams,
+    /// Log events that the log did not take yet.
+    pub(crate) waiting: sink::Waiting,
     /// What each function cost since the start.
     pub(crate) ledger: Ledger,
 }
@@ -81,6 +85,7 @@ impl Functions {
             pure: Semaphore::new(running),
             compiling: Semaphore::new(1),
             streams: output::Streams::default(),
+            waiting: sink::Waiting::default(),
             ledger: Ledger::default(),
         })
     }
@@ -101,17 +106,11 @@ struct Place {
     effectful: Semaphore,
     /// Apart, so that a call that stores events never waits for itself as their transformer.
     pure: Semaphore,
-    /// Held alone by a call that appends log events and commits state: nothing may change that state between.
-    commits: RwLock<()>,
 }
 
 impl Place {
     fn of(at_once: usize) -> Place {
-        Place {
-            effectful: Semaphore::new(at_once),
-            pure: Semaphore::new(at_once),
-            commits: RwLock::default(),
-        }
+        Place { effectful: Semaphore::new(at_once), pure: Semaphore::new(at_once) }
     }
 }
 
@@ -168,10 +167,18 @@ impl From<MetaError> for NotReady {
     }
 }
 
+/// Settles what calls of an earlier process left, before anything runs.
+pub(crate) async fn settle(app: &Arc<App>) {
+    if let Err(error) = sink::settle_left(app).await {
+        tracing::error!(error, "events that functions wrote before the last end wait");
+    }
+}
+
 /// Connects functions to those who call them, and makes ready what was deployed before.
-pub(crate) fn start(app: &Arc<App>) {
+pub(crate) fn start(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
     app.outbox.connect_functions(Invoker::of(app));
     registry::start(app);
+    sink::start(app, stopping);
 }
 
 /// Removes what a function that is gone has kept.

@@ -9,6 +9,7 @@ mod deploy;
 mod invoke;
 mod key;
 mod query;
+mod redrive;
 mod serve;
 pub(crate) mod span;
 mod tail;
@@ -43,6 +44,8 @@ enum Command {
     Invoke(invoke::InvokeArgs),
     /// Run a Logs Insights query and print the rows
     Query(query::QueryArgs),
+    /// Hand dead letters over again
+    Redrive(redrive::RedriveArgs),
     /// Print events as they arrive
     Tail(tail::TailArgs),
 }
@@ -91,6 +94,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Deploy(args) => client(|clock| deploy::run(args, clock)),
         Command::Invoke(args) => client(|clock| invoke::run(args, clock)),
         Command::Query(args) => client(|clock| query::run(args, clock)),
+        Command::Redrive(args) => client(|clock| redrive::run(args, clock)),
         Command::Tail(args) => client(|clock| tail::run(args, clock)),
     };
     match outcome {

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use deliver::lambda::{Invocation, InvokeError, LambdaInvoker};
 use wasm::{Role, Stdout};
 
+use super::once::Once;
 use super::{Cause, HOPS_MAX, NotReady, Ready, Work, alarm, registry, run};
 use crate::app::App;
+use crate::outbox::call_key;
 use crate::records::Scope;
 
 /// The way from the outbox to functions. The process owns the outbox, so this does not own the process.
@@ -56,6 +58,8 @@ async fn invoke(app: &Arc<App>, call: Invocation<'_>) -> Result<(), InvokeError>
         delivery_id: call.idempotency_key.to_owned(),
         hop,
         sources: Vec::new(),
+        once: Once::Outbox(call_key(call.function_arn, call.idempotency_key)),
+        newest: None,
     };
     let ran = hand_over(app, &ready, &cause, call).await?;
     ran.result.map(drop).map_err(|error| {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use metrics::point::EventReference;
 use tokio::sync::SemaphorePermit;
 use wasm::{
     AlarmEvent, BatchContext, Call, Extracted, InvokeError, Invoked, LogEvent, Outcome, PackedBatch, Role,
@@ -12,8 +13,9 @@ use wasm::{
 };
 
 use super::effects::{self, Uncommitted};
+use super::once::Once;
 use super::services::ForGuest;
-use super::{Functions, PURE_TIMEOUT_MS, Place, Ready, attach, output};
+use super::{Functions, NotReady, PURE_TIMEOUT_MS, Place, Ready, attach, output};
 use crate::app::App;
 
 /// How often a call is run again because another one changed the state it had read.
@@ -30,6 +32,10 @@ pub(crate) struct Cause {
     pub(crate) hop: u8,
     /// Log groups whose events are handed in.
     pub(crate) sources: Vec<String>,
+    /// How it is remembered that the call was made.
+    pub(crate) once: Once,
+    /// The newest event that is handed in, with the digest of the module as its source.
+    pub(crate) newest: Option<EventReference>,
 }
 
 /// What a function is given.
@@ -69,6 +75,16 @@ pub(crate) enum Answer {
     Extracted(Vec<Extracted>),
 }
 
+impl Answer {
+    /// Indexes of the events that the function wants again.
+    fn again(&self) -> &[u32] {
+        match self {
+            Answer::Outcome(outcome) => &outcome.failed,
+            Answer::Done | Answer::Bytes(_) | Answer::Verdicts(_) | Answer::Extracted(_) => &[],
+        }
+    }
+}
+
 /// A call that was made.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -83,6 +99,12 @@ pub(crate) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
     let _busy = app.clock.busy();
     let functions = &app.functions;
     let pure = work.is_pure();
+    match cause.once.is_made(app) {
+        Ok(false) => {}
+        // Its effects were written before a crash; nobody waits for its answer.
+        Ok(true) => return Ran { result: Ok(Answer::Done), lines: Vec::new() },
+        Err(error) => return Ran { result: Err(unreadable(&error)), lines: Vec::new() },
+    }
     let place = functions.place(ready.record.id);
     let _turn = match turn(functions, &place, pure, timeout_ms(ready, pure)).await {
         Ok(turn) => turn,
@@ -98,8 +120,11 @@ pub(crate) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
         let call = call(ready, cause, pure, Arc::clone(&grants), Arc::clone(&guest));
         let started_ms = app.clock.now_ms();
         let mut invoked = Box::pin(invoke(app, ready, &call, &work)).await;
-        if invoked.result.is_ok() && !pure {
-            match effects::commit(app, ready, &place, cause, std::mem::take(&mut invoked.effects)).await {
+        if let Ok(answer) = &invoked.result
+            && !pure
+        {
+            let again = answer.again();
+            match effects::commit(app, ready, cause, std::mem::take(&mut invoked.effects), again).await {
                 Ok(()) => {}
                 Err(Uncommitted::Conflict) if conflicts < CONFLICTS_MAX => {
                     conflicts += 1;
@@ -119,6 +144,10 @@ pub(crate) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
         output::append(app, ready, cause.hop, lines).await;
         return Ran { result: invoked.result, lines: shown };
     }
+}
+
+fn unreadable(error: &NotReady) -> InvokeError {
+    InvokeError::Handler { message: error.to_string(), retry: true, after_ms: 0 }
 }
 
 /// Waits for a place of the function, then for one among all calls; neither semaphore is ever closed. Requests
@@ -219,7 +248,7 @@ fn lines(
         lines.push((now_ms, error_line(id, error)));
     }
     if !pure {
-        lines.insert(0, (started_ms, start_line(id, &ready.record.version)));
+        lines.insert(0, (started_ms, start_line(id, &ready.record.version, ready.module.digest())));
         lines.push((now_ms, end_line(id)));
         lines.push((now_ms, report_line(id, &invoked.report, ready.record.memory_mb)));
     }

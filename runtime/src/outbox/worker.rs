@@ -17,6 +17,7 @@ use super::whom;
 use crate::app::App;
 use crate::clock::Worker;
 use crate::meta::{MetaError, Tx};
+use crate::records::calls;
 
 /// Deliveries at once.
 const AT_ONCE: usize = 64;
@@ -153,7 +154,7 @@ fn has_ended(tx: &mut Tx<'_>, record: &OutboxRecord) -> Result<bool, MetaError> 
 
 async fn deliver_one(flight: &Flight, record: OutboxRecord) {
     let app = &flight.app;
-    let (id, clock) = (record.id, &app.clock);
+    let (id, clock, call) = (record.id, &app.clock, super::call_of(&record));
     let result = match app.outbox.functions.get() {
         Some(functions) => flight.sender.send(&record, &**functions, clock.now_ms()).await,
         None => flight.sender.send(&record, &NoFunctions, clock.now_ms()).await,
@@ -172,7 +173,13 @@ async fn deliver_one(flight: &Flight, record: OutboxRecord) {
         let to = letter.record.subscription_arn().unwrap_or("a function");
         tracing::warn!(id, to, error = letter.error, "not delivered; kept as a dead letter");
     }
-    match app.meta.change(move |tx| deliver::records::settle(tx, id, &step)).await {
+    let settled = app.meta.change(move |tx| {
+        if let (Some(call), Step::Done | Step::Dead(_)) = (&call, &step) {
+            calls::forget_single(tx, call)?;
+        }
+        deliver::records::settle(tx, id, &step)
+    });
+    match settled.await {
         Ok(()) => {
             flight.rows().remove(&id);
         }

@@ -6,6 +6,7 @@ mod code;
 mod consumers;
 mod dead_letters;
 mod health;
+mod redrive;
 mod reset;
 mod tail;
 
@@ -49,10 +50,11 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
         (&Method::GET, "health") => Ok(health::read(app)),
         (&Method::GET, "clock") => Ok(clock::read(app)),
         (&Method::GET, "dead-letters") => dead_letters::read(app, head),
+        (&Method::POST, "dead-letters/redrive") => redrive::run(app, body).await,
         (&Method::POST, "clock") => clock::change(app, body).await,
         (&Method::POST, "reset") => reset::run(app).await,
         (&Method::GET, "consumers") => consumers::read(app, head).await,
-        (_, "health" | "clock" | "consumers" | "dead-letters" | "reset") => {
+        (_, "health" | "clock" | "consumers" | "dead-letters" | "dead-letters/redrive" | "reset") => {
             Err((StatusCode::METHOD_NOT_ALLOWED, format!("{} is not a method of {name}", head.method)))
         }
         _ => Err((StatusCode::NOT_FOUND, format!("logboom has no operation {PREFIX}{name}"))),

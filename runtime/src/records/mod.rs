@@ -2,6 +2,7 @@
 //! wire: operations turn what these functions say into answers.
 
 pub(crate) mod alarm_tags;
+pub(crate) mod calls;
 pub(crate) mod cursors;
 pub(crate) mod data_keys;
 pub(crate) mod deliveries;

@@ -80,8 +80,7 @@ async fn call(
     let cause = Cause {
         request_id: caller.request_id.clone(),
         delivery_id: caller.request_id.clone(),
-        hop: 0,
-        sources: Vec::new(),
+        ..Cause::default()
     };
     let payload = if payload.is_empty() { b"{}".to_vec() } else { payload };
     let work = if ready.module.has(Role::Lambda) || !ready.module.has(Role::Command) {
