@@ -13,13 +13,15 @@ mod effects;
 pub(crate) mod events;
 mod invoker;
 pub(crate) mod ledger;
-mod output;
+pub(crate) mod once;
+pub(crate) mod output;
 pub(crate) mod registry;
 pub(crate) mod resolve;
 mod run;
 pub(crate) mod scheduled;
 mod secrets;
 mod services;
+pub(crate) mod sink;
 mod state;
 pub(crate) mod way_out;
 
@@ -27,7 +29,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deliver::outbox::InvokeRecord;
-use tokio::sync::{OnceCell, RwLock, Semaphore};
+use tokio::sync::{OnceCell, Semaphore, watch};
 use wasm::{FunctionRecord, Host, HostOptions, Ledger, Module};
 
 use wire::Fault;
@@ -85,6 +87,8 @@ pub(crate) struct Functions {
     /// One compilation at a time: it takes a core.
     compiling: Semaphore,
     streams: output::Streams,
+    /// Log events that the log did not take yet.
+    pub(crate) waiting: sink::Waiting,
     /// What each function costs.
     pub(crate) ledger: Ledger,
     /// Which of them rest.
@@ -115,6 +119,7 @@ impl Functions {
             compiled,
             compiling: Semaphore::new(1),
             streams: output::Streams::default(),
+            waiting: sink::Waiting::default(),
             ledger: Ledger::default(),
             breakers: Breakers::default(),
         })
@@ -142,8 +147,6 @@ struct Place {
     /// Apart, so that a call that stores events never waits for itself as their transformer.
     pure: Semaphore,
     admission: admit::Admission,
-    /// Held alone by a call that appends log events and commits state: nothing may change that state between.
-    commits: RwLock<()>,
 }
 
 impl Place {
@@ -152,7 +155,6 @@ impl Place {
             effectful: Semaphore::new(at_once),
             pure: Semaphore::new(at_once),
             admission: admit::Admission::default(),
-            commits: RwLock::default(),
         }
     }
 }
@@ -217,13 +219,21 @@ impl From<MetaError> for NotReady {
     }
 }
 
+/// Settles what calls of an earlier process left, before anything runs.
+pub(crate) async fn settle(app: &Arc<App>) {
+    if let Err(error) = sink::settle_left(app).await {
+        tracing::error!(error, "events that functions wrote before the last end wait");
+    }
+}
+
 /// Connects functions to those who call them, and makes ready what was deployed before.
-pub(crate) fn start(app: &Arc<App>) {
+pub(crate) fn start(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
     if let Err(error) = ledger::restore(app) {
         tracing::error!(%error, "the books of functions cannot be read; they begin anew");
     }
     app.outbox.connect_functions(Invoker::of(app));
     registry::start(app);
+    sink::start(app, stopping);
 }
 
 /// Removes what a function that is gone has kept.

@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 
 use deliver::egress::Rules;
 use deliver::outbox::Payload;
+use deliver::subscription::Protocol;
 use deliver::{Limits, OutboxRecord, Records};
 use tokio::sync::watch;
 
@@ -128,6 +129,24 @@ pub(crate) fn whom(record: &OutboxRecord) -> &str {
         Payload::Invoke(call) => &call.function_arn,
         Payload::Append(line) => &line.log_group_arn,
     }
+}
+
+/// What the call of a function is remembered by until its row is settled: of a topic's message and of an alarm
+/// there is a row for each function.
+pub(crate) fn call_key(function_arn: &str, idempotency_key: &str) -> String {
+    format!("{function_arn} {idempotency_key}")
+}
+
+/// [`call_key`] of a row that calls a function.
+fn call_of(record: &OutboxRecord) -> Option<String> {
+    let function = match &record.payload {
+        Payload::Notification(notification) if notification.protocol == Protocol::Lambda => {
+            &notification.endpoint
+        }
+        Payload::Invoke(call) => &call.function_arn,
+        Payload::Notification(_) | Payload::Handshake(_) | Payload::Append(_) => return None,
+    };
+    Some(call_key(function, &record.key))
 }
 
 /// Starts the worker; it ends when `stopping` changes.

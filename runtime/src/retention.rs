@@ -58,7 +58,7 @@ pub(crate) async fn sweep(app: Arc<App>) -> Result<(), String> {
         gaps::keep_only(tx, |name| {
             MetricReader::named(name).is_some() || living.iter().any(|one| one == name)
         })?;
-        deliveries::sweep(tx, now_ms - DEAD_LETTERS_KEPT_MS)
+        deliveries::sweep(tx, now_ms - DEAD_LETTERS_KEPT_MS, now_ms)
     });
     swept.await.map(drop).map_err(|error: MetaError| error.to_string())
 }

@@ -124,10 +124,11 @@ fn open(
     Ok(Opened { meta, keyring, store: Arc::new(store) })
 }
 
-/// Starts every background worker; each ends when `stopping` changes.
-pub(crate) fn start_workers(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
+/// Settles what the last process left, then starts every background worker; each ends when `stopping` changes.
+pub(crate) async fn start_workers(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
     app.tails.end_with(stopping);
-    functions::start(app);
+    functions::settle(app).await;
+    functions::start(app, stopping);
     sweeps::start(app, stopping.clone());
     metric_filters::start(app, stopping);
     subscriptions::start(app, stopping);

@@ -119,7 +119,7 @@ def test_invoke(server, name):
     assert (answer["StatusCode"], answer["ExecutedVersion"]) == (200, "$LATEST")
     assert answer["Payload"].read() == b'{"a": 1}' and "FunctionError" not in answer
     tail = base64.b64decode(answer["LogResult"]).decode()
-    assert re.search(r"^START RequestId: \S+ Version: \$LATEST\nEND RequestId: \S+\nREPORT RequestId: \S+\tDuration", tail)
+    assert re.search(r"^START RequestId: \S+ Version: \$LATEST Digest: [0-9a-f]{64}\nEND RequestId: \S+\nREPORT RequestId: \S+\tDuration", tail)
     assert lambdas.invoke(FunctionName=one, InvocationType="DryRun")["StatusCode"] == 204
     error("InvalidRequestContentException", lambdas.invoke, FunctionName=one, Payload=b"{")
     error("RequestTooLargeException", lambdas.invoke, FunctionName=one, Payload=b'"' + b"x" * 6_291_456 + b'"')

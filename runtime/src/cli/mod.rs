@@ -14,6 +14,7 @@ mod logs;
 mod new;
 pub(crate) mod project;
 mod query;
+mod redrive;
 mod schedule;
 mod serve;
 pub(crate) mod span;
@@ -60,6 +61,8 @@ enum Command {
     Logs(logs::LogsArgs),
     /// Run a Logs Insights query and print the rows
     Query(query::QueryArgs),
+    /// Hand dead letters over again
+    Redrive(redrive::RedriveArgs),
     /// Run functions at times: make, list, show, delete and run schedules
     Schedule(schedule::ScheduleArgs),
     /// Print events as they arrive
@@ -115,6 +118,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Deploy(args) => client(|clock| deploy::run(args, clock)),
         Command::Invoke(args) => client(|clock| invoke::run(args, clock)),
         Command::Query(args) => client(|clock| query::run(args, clock)),
+        Command::Redrive(args) => client(|clock| redrive::run(args, clock)),
         Command::Schedule(args) => client(|clock| schedule::run(args, clock)),
         Command::Tail(args) => client(|clock| tail::run(args, clock)),
     };

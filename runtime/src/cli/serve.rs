@@ -156,7 +156,7 @@ async fn serve(config: Config, clock: Clock) -> Result<(), Failure> {
     let app = wiring::build(config, clock, &folder).await.map_err(Failure::failed)?;
     let server = Server::bind(Arc::clone(&app)).await.map_err(Failure::failed)?;
     let (stop, stopping) = watch::channel(false);
-    wiring::start_workers(&app, &stopping);
+    wiring::start_workers(&app, &stopping).await;
     announce(&app, &server);
     follow_hangups(&app);
     let serving = tokio::spawn(server.run(stopping));

@@ -217,6 +217,7 @@ async fn payload(
     events: &[LogEvent<'_>],
 ) -> Invoked<Outcome> {
     let origin = Origin {
+        group_id: 0,
         group: context.log_group.clone(),
         stream: context.log_stream.clone(),
         filter: context.binding.clone(),

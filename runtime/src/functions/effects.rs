@@ -1,5 +1,6 @@
-//! Owns what becomes of the effects of a call that succeeded: everything is checked, then log events are
-//! appended (they cannot be taken back), then metrics, messages and state go in one change. Refuses to know whether the function was allowed to (`wasm` asked the grants).
+//! Owns what becomes of the effects of a call that succeeded: log events are admitted to their groups, then state,
+//! metrics, messages, log events to come and the memory that the call was made go in one change. Refuses to know
+//! whether the function was allowed to (`wasm` asked the grants) and how events come into the log (`sink`).
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use deliver::attribute::MessageAttribute;
 use deliver::message::Message;
 use metrics::datum::Datum;
 use metrics::distribution::Distribution;
-use metrics::point::{Point, StoredPoint, Tier};
+use metrics::point::{EventReference, Point, StoredPoint, Tier};
 use metrics::records::Records as _;
 use metrics::{Dimension, Metric, Unit};
 use store::Events;
@@ -16,12 +17,16 @@ use wasm::{
     Effects, InvokeError, MetricDatum, NotifyError, Publish, SinkEvent, SinkWrite, StateRead, StateWrite,
 };
 
+use super::once::Once;
+use super::sink::{self, Intent};
 use super::state::{self, NotWritten};
-use super::{Cause, HOPS_MAX, Place, Ready};
+use super::{Cause, HOPS_MAX, Ready};
 use crate::app::App;
-use crate::ingest::accept::{AcceptError, Arrival, accept};
+use crate::ingest::accept::{self, AcceptError};
 use crate::meta::{Key, MetaError, Span, Table, Tx};
-use crate::records::{Scope, groups, streams};
+use crate::records::Scope;
+use crate::records::calls::Made;
+use crate::records::groups::{self, GroupRecord};
 
 /// (function id, topic and key) -> when a message with it was last sent.
 const DEDUP: Table<i64> = Table::new("function_sent_keys");
@@ -74,22 +79,22 @@ impl From<NotWritten> for Uncommitted {
     }
 }
 
-/// Makes the effects of a call durable: check, append, change. Everything that can be known to fail fails the
-/// check, before the first log event is written, and no other call of the function commits state between the
-/// check and the change. What remains are a crash and a failure of storage or of a transformer after the first
-/// append, and a topic that goes or an outbox that fills after the check: then the function runs again with the
-/// same delivery id and its log events are written again. Per delivery id they are written at least once.
+/// Makes the effects of a call durable, all in one change: state, metrics, messages, the log events it is to
+/// leave (`sink` brings them into the log) and that the call was made, so that it is not made again. `again` are
+/// the events that the function wants again, by index.
 ///
 /// # Errors
-/// See [`Uncommitted`]; log events may have been written then, but not on [`Uncommitted::Conflict`].
+/// See [`Uncommitted`]; nothing was written then.
 pub(super) async fn commit(
     app: &Arc<App>,
     ready: &Ready,
-    place: &Place,
     cause: &Cause,
     effects: Effects,
+    again: &[u32],
 ) -> Result<(), Uncommitted> {
-    if effects.is_empty() && effects.state_reads.is_empty() {
+    // A call that changed nothing may be made again; events that are wanted again must not be.
+    let leaves_nothing = effects.is_empty() && again.is_empty();
+    if leaves_nothing && effects.state_reads.is_empty() {
         return Ok(());
     }
     let Effects { publishes, metrics, writes, state_reads, state_writes } = effects;
@@ -98,78 +103,145 @@ pub(super) async fn commit(
         let reason = format!("what caused this call came through {HOPS_MAX} deliveries in a row: a loop");
         return Err(Uncommitted::Refused(reason));
     }
+    let mut admitted = Vec::with_capacity(writes.len());
+    for write in writes {
+        admitted.extend(admit(app, &ready.scope, hop, write).await?);
+    }
+    let digest = ready.module.digest().to_owned();
     let rest = Rest {
         scope: ready.scope.clone(),
         function: ready.record.id,
-        now_ms: app.clock.now_ms(),
+        name: ready.record.name.clone(),
+        made: Made { version: ready.record.version.clone(), digest, at_ms: app.clock.now_ms() },
+        newest: cause.newest.clone(),
         metrics,
         publishes,
         hop,
         state_reads,
         state_writes,
+        admitted,
+        done: (!leaves_nothing).then(|| (cause.once.clone(), again.to_vec())),
     };
-    // Commits that append nothing need not wait for each other: the change itself finds their conflicts.
-    let (_alone, _among);
-    if writes.is_empty() {
-        _among = place.commits.read().await;
-    } else {
-        _alone = place.commits.write().await;
-        app.meta.read(|tx| rest.check(app, tx, &writes))?;
-    }
-    for write in writes {
-        store(app, &ready.scope, hop, write).await?;
-    }
-    let nudged = !rest.publishes.is_empty();
-    let shared = Arc::clone(app);
-    app.meta.change(move |tx| rest.write(&shared, tx)).await?;
+    let (shared, nudged) = (Arc::clone(app), !rest.publishes.is_empty());
+    // A task of its own: a caller that goes away must not leave events between the change and the log.
+    let busy = app.clock.busy();
+    let written = tokio::spawn(async move {
+        let app = Arc::clone(&shared);
+        let intents = shared.meta.change(move |tx| rest.write(&app, tx)).await?;
+        sink::append(&shared, intents).await;
+        drop(busy);
+        Ok::<_, Uncommitted>(())
+    });
+    written.await.unwrap_or_else(|error| Err(Uncommitted::Failed(error.to_string())))?;
     if nudged {
         app.outbox.nudge();
     }
     Ok(())
 }
 
+/// Events that were admitted to a group.
+struct Admitted {
+    group: GroupRecord,
+    stream: String,
+    events: Events,
+}
+
+/// What of a write is to be stored, by the rules of its group.
+async fn admit(
+    app: &Arc<App>,
+    scope: &Scope,
+    hop: u8,
+    write: SinkWrite,
+) -> Result<Option<Admitted>, Uncommitted> {
+    let SinkWrite { log_group, log_stream, mut events } = write;
+    app.functions.waiting.check_room().map_err(Uncommitted::Failed)?;
+    let group = app.meta.read(|tx| groups::find(tx, scope, &log_group))?;
+    let group = group.ok_or_else(|| no_group(&log_group))?;
+    events.sort_by_key(|event| event.timestamp);
+    let events: Events =
+        events.into_iter().map(|SinkEvent { timestamp, message }| (timestamp, message)).collect();
+    // Boxed: what is stored may go through a transformer, which is a call like this one.
+    let admitted = Box::pin(accept::admit(app, &group, &log_stream, (hop, events), app.clock.now_ms()));
+    match admitted.await {
+        Ok((events, rejected)) => {
+            if !rejected.is_empty() {
+                tracing::warn!(
+                    group = log_group,
+                    ?rejected,
+                    "some events of a function are too old or too new"
+                );
+            }
+            Ok((!events.is_empty()).then_some(Admitted { group, stream: log_stream, events }))
+        }
+        Err(AcceptError::Append(error)) => Err(Uncommitted::Failed(error.to_string())),
+        Err(AcceptError::Batch(error)) => Err(Uncommitted::Failed(error.to_string())),
+        Err(AcceptError::Transform { function, reason }) => {
+            Err(Uncommitted::Failed(format!("the transformer {function} of {log_group} failed: {reason}")))
+        }
+    }
+}
+
 /// What is written in one change.
 struct Rest {
     scope: Scope,
     function: u64,
-    now_ms: i64,
+    name: String,
+    made: Made,
+    /// The newest event that was handed in.
+    newest: Option<EventReference>,
     metrics: Vec<MetricDatum>,
     publishes: Vec<Publish>,
     hop: u8,
     state_reads: Vec<StateRead>,
     state_writes: Vec<StateWrite>,
+    admitted: Vec<Admitted>,
+    /// How the call is remembered, and the events that are wanted again.
+    done: Option<(Once, Vec<u32>)>,
 }
 
 impl Rest {
-    /// Whether [`Rest::write`] and the appends would succeed now.
-    fn check(&self, app: &App, tx: &mut Tx<'_>, writes: &[SinkWrite]) -> Result<(), Uncommitted> {
-        state::check(tx, self.function, &self.state_reads, &self.state_writes, self.now_ms)?;
-        for write in writes {
-            if groups::find(tx, &self.scope, &write.log_group)?.is_none() {
-                return Err(no_group(&write.log_group));
-            }
-        }
+    fn write(mut self, app: &App, tx: &mut Tx<'_>) -> Result<Vec<Intent>, Uncommitted> {
+        let now_ms = self.made.at_ms;
+        state::commit(tx, self.function, &self.state_reads, std::mem::take(&mut self.state_writes), now_ms)?;
+        let events: Vec<EventReference> = self.newest.take().into_iter().collect();
         for datum in &self.metrics {
-            measured(datum, self.now_ms)?;
+            measure(tx, &self.scope, datum, &events, now_ms)?;
         }
-        for publish in &self.publishes {
-            if tx.topic_by_arn(&publish.topic_arn)?.is_none() {
-                return Err(no_topic(&publish.topic_arn));
-            }
-            app.outbox.check_room(tx).map_err(|error| Uncommitted::Failed(error.to_string()))?;
+        for publish in std::mem::take(&mut self.publishes) {
+            self.send(app, tx, publish)?;
         }
-        Ok(())
+        let mut intents = Vec::with_capacity(self.admitted.len());
+        for Admitted { group, stream, events } in &self.admitted {
+            let found = groups::by_id(tx, group.id)?.ok_or_else(|| no_group(&group.name))?;
+            intents.push(sink::intend(&app.store, tx, &found, stream, (self.hop, events, now_ms))?);
+        }
+        if let Some((once, again)) = self.done {
+            once.remember(tx, &again, self.made)?;
+        }
+        Ok(intents)
     }
 
-    fn write(self, app: &App, tx: &mut Tx<'_>) -> Result<(), Uncommitted> {
-        state::commit(tx, self.function, &self.state_reads, self.state_writes, self.now_ms)?;
-        for datum in self.metrics {
-            measure(tx, &self.scope, &datum, self.now_ms)?;
+    /// Writes a message to the outbox, unless the same key was used in the last five minutes.
+    fn send(&self, app: &App, tx: &mut Tx<'_>, publish: Publish) -> Result<(), Uncommitted> {
+        let Publish { topic_arn, message_id, notification } = publish;
+        let now_ms = self.made.at_ms;
+        if let Some(key) = &notification.dedup_key
+            && !first_use(tx, self.function, &format!("{topic_arn} {key}"), now_ms)?
+        {
+            return Ok(());
         }
-        for publish in self.publishes {
-            send(app, tx, (self.function, self.hop, self.now_ms), publish)?;
-        }
-        Ok(())
+        let Some(topic) = tx.topic_by_arn(&topic_arn)? else {
+            return Err(no_topic(&topic_arn));
+        };
+        let mut message = Message::plain(&message_id, &topic_arn, &notification.message, now_ms);
+        message.subject = notification.subject;
+        message.hop = u32::from(self.hop);
+        let text = |value| MessageAttribute { data_type: "String".to_owned(), value };
+        // Who says it; a function may say it otherwise.
+        let made = [("logboom.function", &self.name), ("logboom.digest", &self.made.digest)];
+        message.attributes = made.map(|(key, value)| (key.to_owned(), text(value.clone()))).into();
+        message.attributes.extend(notification.attributes.into_iter().map(|one| (one.key, text(one.value))));
+        app.outbox.fan_out(tx, &topic, &message).map_err(|error| Uncommitted::Failed(error.to_string()))
     }
 }
 
@@ -181,11 +253,18 @@ fn no_topic(arn: &str) -> Uncommitted {
     Uncommitted::Refused(format!("there is no topic {arn}"))
 }
 
-fn measure(tx: &mut Tx<'_>, scope: &Scope, datum: &MetricDatum, now_ms: i64) -> Result<(), Uncommitted> {
+fn measure(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    datum: &MetricDatum,
+    events: &[EventReference],
+    now_ms: i64,
+) -> Result<(), Uncommitted> {
     let datum = measured(datum, now_ms)?;
     let series = tx.series_for(&scope.into(), &datum.metric, now_ms)?;
     let key = datum.key(now_ms);
-    Ok(tx.merge_point(series.id, &StoredPoint { key, point: Point::of(datum.values) })?)
+    let point = Point::with_events(datum.values, events.to_vec());
+    Ok(tx.merge_point(series.id, &StoredPoint { key, point })?)
 }
 
 fn measured(datum: &MetricDatum, now_ms: i64) -> Result<Datum, Uncommitted> {
@@ -197,40 +276,6 @@ fn measured(datum: &MetricDatum, now_ms: i64) -> Result<Datum, Uncommitted> {
     let timestamp_ms = datum.timestamp.unwrap_or(now_ms);
     let values = Distribution::value(datum.value);
     Ok(Datum { metric, timestamp_ms, tier: Tier::Minute, unit, values })
-}
-
-/// Stores events a guest wrote; the stream is made if it is missing.
-async fn store(app: &Arc<App>, scope: &Scope, hop: u8, write: SinkWrite) -> Result<(), Uncommitted> {
-    let SinkWrite { log_group, log_stream, mut events } = write;
-    let (scope, now_ms) = (scope.clone(), app.clock.now_ms());
-    let name = log_group.clone();
-    let found = app
-        .meta
-        .change(move |tx| {
-            let Some(group) = groups::find(tx, &scope, &name)? else { return Ok(None) };
-            let stream = match streams::find(tx, group.id, &log_stream)? {
-                Some(stream) => stream,
-                None => streams::insert(tx, group.id, &log_stream, now_ms)?,
-            };
-            Ok::<_, MetaError>(Some((group, stream)))
-        })
-        .await?;
-    let Some((group, stream)) = found else {
-        return Err(no_group(&log_group));
-    };
-    events.sort_by_key(|event| event.timestamp);
-    let events: Events =
-        events.into_iter().map(|SinkEvent { timestamp, message }| (timestamp, message)).collect();
-    // Boxed: what is stored may go through a transformer, which is a call like this one.
-    let stored = Box::pin(accept(app, Arrival { group: &group, stream: &stream, hop, events })).await;
-    match stored {
-        Ok(_) => Ok(()),
-        Err(AcceptError::Append(error)) => Err(Uncommitted::Failed(error.to_string())),
-        Err(AcceptError::Batch(error)) => Err(Uncommitted::Failed(error.to_string())),
-        Err(AcceptError::Transform { function, reason }) => {
-            Err(Uncommitted::Failed(format!("the transformer {function} of {log_group} failed: {reason}")))
-        }
-    }
 }
 
 /// The ARN of a topic given by name or ARN.
@@ -250,30 +295,6 @@ pub(super) fn topic_arn(app: &App, scope: &Scope, topic: &str) -> Result<String,
             Err(NotifyError::Other(error.to_string()))
         }
     }
-}
-
-/// Writes a message to the outbox, unless the same key was used in the last five minutes.
-fn send(
-    app: &App,
-    tx: &mut Tx<'_>,
-    (function, hop, now_ms): (u64, u8, i64),
-    publish: Publish,
-) -> Result<(), Uncommitted> {
-    let Publish { topic_arn, message_id, notification } = publish;
-    if let Some(key) = &notification.dedup_key
-        && !first_use(tx, function, &format!("{topic_arn} {key}"), now_ms)?
-    {
-        return Ok(());
-    }
-    let Some(topic) = tx.topic_by_arn(&topic_arn)? else {
-        return Err(no_topic(&topic_arn));
-    };
-    let mut message = Message::plain(&message_id, &topic_arn, &notification.message, now_ms);
-    message.subject = notification.subject;
-    message.hop = u32::from(hop);
-    let text = |value| MessageAttribute { data_type: "String".to_owned(), value };
-    message.attributes = notification.attributes.into_iter().map(|one| (one.key, text(one.value))).collect();
-    app.outbox.fan_out(tx, &topic, &message).map_err(|error| Uncommitted::Failed(error.to_string()))
 }
 
 /// Forgets the keys of a function that is gone.

@@ -10,10 +10,12 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use metrics::point::EventReference;
 use serde_json::json;
 use wasm::{BatchContext, InvokeError, LogEvent, Role, Stdout, Verdict, bisect};
 
 use super::breakers::Circuit;
+use super::once::Once;
 use super::{Answer, Cause, Ready, Work, run};
 use crate::app::App;
 
@@ -31,6 +33,8 @@ pub(crate) struct Origin {
     pub(crate) filter: String,
     /// 1 on the first attempt.
     pub(crate) attempt: u32,
+    /// Id of the group; 0 when the events are not stored yet.
+    pub(crate) group_id: u64,
 }
 
 /// Events with what a payload needs.
@@ -65,7 +69,21 @@ fn cause(app: &App, origin: &Origin, delivery_id: &str, events: &[Given<'_>]) ->
         hop: events.iter().map(|given| given.hop).max().unwrap_or(0),
         sources: vec![origin.group.clone()],
         events: events.len(),
+        ..Cause::default()
     }
+}
+
+/// The newest of events handed over, as the origin of what the function makes of them.
+fn newest(ready: &Ready, origin: &Origin, once: &Once, events: &[Given<'_>]) -> Option<EventReference> {
+    let Once::Events(handed) = once else { return None };
+    let last = events.last()?;
+    Some(EventReference {
+        timestamp_ms: last.event.timestamp,
+        position: last.sequence,
+        group_id: origin.group_id,
+        stream_id: handed.stream,
+        source: ready.module.digest().into(),
+    })
 }
 
 /// A verdict per event.
@@ -131,7 +149,43 @@ pub(crate) struct Unhandled {
     /// Whether it killed the function, alone in its batch.
     pub(crate) kills: bool,
     /// Why.
-    pub(crate) reason: String,
+    pub(crate) why: Why,
+}
+
+/// Why an event was not handled, and by whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Why {
+    /// A sentence for people.
+    pub(crate) error: String,
+    /// Lambda's `errorType`; empty when the function was not called.
+    pub(crate) error_type: String,
+    /// What the function said when it panicked.
+    pub(crate) panic: Option<String>,
+    /// Version of the function; empty when it was not called.
+    pub(crate) version: String,
+    /// Digest of its module.
+    pub(crate) digest: String,
+}
+
+impl Why {
+    fn of(ready: &Ready, error: &InvokeError) -> Why {
+        let panic = match error {
+            InvokeError::Trap { panic, .. } => panic.clone(),
+            _ => None,
+        };
+        Why { error_type: error.error_type().to_owned(), panic, ..Why::said(ready, error.to_string()) }
+    }
+
+    fn said(ready: &Ready, error: String) -> Why {
+        let (version, digest) = (ready.record.version.clone(), ready.module.digest().to_owned());
+        Why { error, version, digest, ..Why::default() }
+    }
+}
+
+impl From<&str> for Why {
+    fn from(error: &str) -> Why {
+        Why { error: error.to_owned(), ..Why::default() }
+    }
 }
 
 /// What became of a delivery.
@@ -149,48 +203,49 @@ impl Handled {
         let Circuit { failures, until_ms, reason } = circuit;
         let reason =
             format!("the function rests after {failures} failed batches in a row (the last: {reason})");
-        let one = |index| Unhandled { index, again: true, kills: false, reason: reason.clone() };
+        let one = |index| Unhandled { index, again: true, kills: false, why: Why::from(reason.as_str()) };
         let after_ms = u64::try_from(until_ms.saturating_sub(now_ms)).unwrap_or(0);
         Handled { left: (0..events).map(one).collect(), after_ms }
     }
 }
 
-/// Hands events over, halving the batch to find those that kill the function. `id_of` gives the delivery id of
-/// a part.
+/// Hands events over, halving the batch to find those that kill the function. `handing` gives the delivery id of
+/// a part and how its call is remembered.
 pub(crate) async fn deliver(
     app: &Arc<App>,
     ready: &Ready,
     origin: &Origin,
     events: &[Given<'_>],
-    id_of: impl Fn(Range<usize>) -> String,
+    handing: impl Fn(Range<usize>) -> (String, Once),
 ) -> Handled {
     let (breakers, function) = (&app.functions.breakers, ready.record.id);
     if let Err(circuit) = breakers.admit(function, app.clock.now_ms()) {
         return Handled::resting(events.len(), &circuit, app.clock.now_ms());
     }
     let one = |range: Range<usize>| {
-        let id = id_of(range.clone());
+        let handing = handing(range.clone());
         let part = &events[range];
-        async move { hand_over(app, ready, origin, &id, part).await }
+        async move { hand_over(app, ready, origin, handing, part).await }
     };
     let done = bisect(events.len(), POISON_MAX, one).await;
     let mut handled = Handled::default();
-    let mut leave = |index, again, kills, reason: String| {
-        handled.left.push(Unhandled { index, again, kills, reason });
+    let mut leave = |index, again, kills, why: Why| {
+        handled.left.push(Unhandled { index, again, kills, why });
     };
     for (range, failed) in done.done {
         for index in failed {
-            leave(range.start + index as usize, true, false, "the function asks for it again".to_owned());
+            let why = Why::said(ready, "the function asks for it again".to_owned());
+            leave(range.start + index as usize, true, false, why);
         }
     }
     for poison in done.poison {
         let kills = !matches!(poison.error, InvokeError::Handler { .. });
-        leave(poison.index, false, kills, poison.error.to_string());
+        leave(poison.index, false, kills, Why::of(ready, &poison.error));
     }
     let blameless = matches!(&done.stopped, Some((_, InvokeError::Throttled { .. } | InvokeError::Stopped)));
     if let Some((range, error)) = done.stopped {
         let again = error.may_retry();
-        range.for_each(|index| leave(index, again, false, error.to_string()));
+        range.for_each(|index| leave(index, again, false, Why::of(ready, &error)));
         if let InvokeError::Handler { after_ms, .. } | InvokeError::Throttled { after_ms, .. } = error {
             handled.after_ms = u64::from(after_ms);
         }
@@ -198,7 +253,7 @@ pub(crate) async fn deliver(
     handled.left.sort_by_key(|one| one.index);
     match handled.left.iter().find(|one| one.again || one.kills) {
         Some(first) if handled.left.len() == events.len() && !blameless => {
-            breakers.failed(function, &first.reason, app.clock.now_ms());
+            breakers.failed(function, &first.why.error, app.clock.now_ms());
         }
         Some(_) if blameless => {}
         _ => breakers.succeeded(function),
@@ -211,10 +266,11 @@ async fn hand_over(
     app: &Arc<App>,
     ready: &Ready,
     origin: &Origin,
-    delivery_id: &str,
+    (delivery_id, once): (String, Once),
     events: &[Given<'_>],
 ) -> Result<Vec<u32>, InvokeError> {
-    let (context, cause, typed) = pure(app, ready, origin, delivery_id, events);
+    let (context, cause, typed) = pure(app, ready, origin, &delivery_id, events);
+    let cause = Cause { newest: newest(ready, origin, &once, events), once, ..cause };
     let ran = if ready.module.has(Role::Subscription) {
         run(app, ready, &cause, Work::Subscription(&context, &typed)).await
     } else {

@@ -10,6 +10,7 @@ use store::Events;
 use wasm::{Role, Stdout};
 
 use super::destinations::{Destination, Executed, Told, parsed};
+use super::once::Once;
 use super::{
     Answer, Cause, HOPS_MAX, NotReady, Ran, Ready, Throttled, Work, alarm, lock, registry, resolve,
     scheduled, try_run,
@@ -17,6 +18,7 @@ use super::{
 use crate::app::App;
 use crate::ingest::accept::{AcceptError, Arrival, accept};
 use crate::meta::{MetaError, Tx};
+use crate::outbox::call_key;
 use crate::records::{Scope, groups, streams};
 
 /// Who makes asynchronous calls of Invoke and calls of destinations, as resource policies name it.
@@ -116,6 +118,8 @@ async fn invoke(
         hop,
         sources: Vec::new(),
         events: 0,
+        once: Once::Outbox(call_key(call.function_arn, call.idempotency_key)),
+        newest: None,
     };
     let (ran, says_when_never) = hand_over(app, &ready, &cause, call).await?;
     let (response, failed) = match &ran.result {

@@ -11,6 +11,7 @@ use super::{Ready, lock};
 use crate::app::App;
 use crate::ingest::accept::{AcceptError, Arrival, accept};
 use crate::meta::{MetaError, Tx};
+use crate::records::Scope;
 use crate::records::groups::{self, GroupRecord};
 use crate::records::streams::{self, StreamRecord};
 
@@ -61,7 +62,7 @@ async fn store(app: &Arc<App>, ready: &Ready, hop: u8, events: &[(i64, String)])
 }
 
 /// Pieces that AWS's batch rules allow.
-fn batches(events: &[(i64, String)]) -> impl Iterator<Item = &[(i64, String)]> {
+pub(crate) fn batches(events: &[(i64, String)]) -> impl Iterator<Item = &[(i64, String)]> {
     let mut rest = events;
     std::iter::from_fn(move || {
         let mut bytes = 0;
@@ -79,7 +80,7 @@ fn batches(events: &[(i64, String)]) -> impl Iterator<Item = &[(i64, String)]> {
 
 async fn destination(app: &Arc<App>, ready: &Ready) -> Result<(GroupRecord, StreamRecord), MetaError> {
     let now_ms = app.clock.now_ms();
-    let day = DateTime::from_timestamp_millis(now_ms).unwrap_or_default().format("%Y/%m/%d").to_string();
+    let day = day(now_ms);
     let id = (ready.record.id, ready.record.version.clone());
     if let Some((of, group, stream)) = lock(&app.functions.streams.0).get(&id)
         && *of == day
@@ -88,14 +89,9 @@ async fn destination(app: &Arc<App>, ready: &Ready) -> Result<(GroupRecord, Stre
     }
     let unique = app.clock.uuid().replace('-', "");
     let stream = format!("{day}/[{}]{unique}", ready.record.version);
-    let group = format!("{PREFIX}{}", ready.record.name);
-    let scope = ready.scope.clone();
-    let wrapping = app.keyring.wrapping();
+    let (scope, name, shared) = (ready.scope.clone(), ready.record.name.clone(), Arc::clone(app));
     let change = move |tx: &mut Tx<'_>| {
-        let group = match groups::find(tx, &scope, &group)? {
-            Some(group) => group,
-            None => groups::insert(tx, new_group(scope, group, now_ms), &wrapping)?,
-        };
+        let group = group(&shared, tx, &scope, &name, now_ms)?;
         let stream = streams::insert(tx, group.id, &stream, now_ms)?;
         Ok::<_, MetaError>((group, stream))
     };
@@ -105,7 +101,30 @@ async fn destination(app: &Arc<App>, ready: &Ready) -> Result<(GroupRecord, Stre
     Ok((group, stream))
 }
 
-fn new_group(scope: crate::records::Scope, name: String, created_ms: i64) -> GroupRecord {
+/// The day of a moment, as the names of streams begin.
+pub(crate) fn day(at_ms: i64) -> String {
+    DateTime::from_timestamp_millis(at_ms).unwrap_or_default().format("%Y/%m/%d").to_string()
+}
+
+/// The log group of what comes behind [`PREFIX`]; it is made if it is missing.
+///
+/// # Errors
+/// Storage failures.
+pub(crate) fn group(
+    app: &App,
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    name: &str,
+    now_ms: i64,
+) -> Result<GroupRecord, MetaError> {
+    let name = format!("{PREFIX}{name}");
+    match groups::find(tx, scope, &name)? {
+        Some(group) => Ok(group),
+        None => Ok(groups::insert(tx, new_group(scope.clone(), name, now_ms), &app.keyring.wrapping())?),
+    }
+}
+
+fn new_group(scope: Scope, name: String, created_ms: i64) -> GroupRecord {
     GroupRecord {
         id: 0,
         name,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use metrics::point::EventReference;
 use tokio::sync::SemaphorePermit;
 use wasm::{
     AlarmEvent, BatchContext, Call, Counted, EventCounts, Extracted, InvokeError, Invoked, LedgerKey,
@@ -12,8 +13,9 @@ use wasm::{
 };
 
 use super::effects::{self, Uncommitted};
+use super::once::Once;
 use super::services::ForGuest;
-use super::{Functions, PURE_TIMEOUT_MS, Place, QUERY_TIMEOUT_MS, Ready, attach, ledger, output};
+use super::{Functions, NotReady, PURE_TIMEOUT_MS, Place, QUERY_TIMEOUT_MS, Ready, attach, ledger, output};
 use crate::app::App;
 
 /// How often a call is run again because another one changed the state it had read.
@@ -32,6 +34,10 @@ pub(crate) struct Cause {
     pub(crate) sources: Vec<String>,
     /// How many events are handed in.
     pub(crate) events: usize,
+    /// How it is remembered that the call was made.
+    pub(crate) once: Once,
+    /// The newest event that is handed in, with the digest of the module as its source.
+    pub(crate) newest: Option<EventReference>,
 }
 
 /// What a function is given.
@@ -100,6 +106,20 @@ pub(crate) enum Answer {
     Values(Vec<Scalar>),
 }
 
+impl Answer {
+    /// Indexes of the events that the function wants again.
+    fn again(&self) -> &[u32] {
+        match self {
+            Answer::Outcome(outcome) => &outcome.failed,
+            Answer::Done
+            | Answer::Bytes(_)
+            | Answer::Verdicts(_)
+            | Answer::Extracted(_)
+            | Answer::Values(_) => &[],
+        }
+    }
+}
+
 /// A call that was made.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -114,6 +134,12 @@ pub(super) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
     let _busy = app.clock.busy();
     let functions = &app.functions;
     let pure = work.is_pure();
+    match cause.once.is_made(app) {
+        Ok(false) => {}
+        // Its effects were written before a crash; nobody waits for its answer.
+        Ok(true) => return Ran { result: Ok(Answer::Done), lines: Vec::new() },
+        Err(error) => return Ran { result: Err(unreadable(&error)), lines: Vec::new() },
+    }
     let place = functions.place(ready.record.id);
     let timeout_ms = timeout_ms(ready, &work);
     let _turn = match turn(functions, &place, &work, timeout_ms).await {
@@ -134,8 +160,11 @@ pub(super) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
         let call = call(ready, cause, timeout_ms, Arc::clone(&grants), Arc::clone(&guest));
         let started_ms = app.clock.now_ms();
         let mut invoked = Box::pin(invoke(app, ready, &call, &work)).await;
-        if invoked.result.is_ok() && !pure {
-            match effects::commit(app, ready, &place, cause, std::mem::take(&mut invoked.effects)).await {
+        if let Ok(answer) = &invoked.result
+            && !pure
+        {
+            let again = answer.again();
+            match effects::commit(app, ready, cause, std::mem::take(&mut invoked.effects), again).await {
                 Ok(()) => {}
                 Err(Uncommitted::Conflict) if conflicts < CONFLICTS_MAX => {
                     conflicts += 1;
@@ -211,6 +240,10 @@ fn events(given: u64, result: &Result<Answer, InvokeError>) -> EventCounts {
         Err(_) => given,
     };
     EventCounts { given, kept: given.saturating_sub(failed), dropped: 0, failed }
+}
+
+fn unreadable(error: &NotReady) -> InvokeError {
+    InvokeError::Handler { message: error.to_string(), retry: true, after_ms: 0 }
 }
 
 /// Waits for a place of the function, then for one among all calls; neither semaphore is ever closed. Requests
@@ -326,7 +359,7 @@ fn lines(
         lines.push((now_ms, error_line(id, error)));
     }
     if !pure {
-        lines.insert(0, (started_ms, start_line(id, &ready.record.version)));
+        lines.insert(0, (started_ms, start_line(id, &ready.record.version, ready.module.digest())));
         lines.push((now_ms, end_line(id)));
         lines.push((now_ms, report_line(id, &invoked.report, ready.record.memory_mb)));
     }

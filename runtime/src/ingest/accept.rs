@@ -56,11 +56,32 @@ pub(crate) enum AcceptError {
 pub(crate) async fn accept(app: &Arc<App>, arrival: Arrival<'_>) -> Result<Accepted, AcceptError> {
     let Arrival { group, stream, hop, events } = arrival;
     let now_ms = app.clock.now_ms();
+    let (stored, rejected) = admit(app, group, &stream.name, (hop, events), now_ms).await?;
+    if stored.is_empty() {
+        return Ok(Accepted { ack: None, rejected });
+    }
+    let (group, stream) = (GroupId(group.id), StreamId(stream.id));
+    let batch = Batch { group, stream, ingestion_ms: now_ms, hop, events: stored };
+    let ack = append(app, batch).await.map_err(AcceptError::Append)?;
+    Ok(Accepted { ack: Some(ack), rejected })
+}
+
+/// What of a batch is to be stored, by AWS's rules and the group's transformer; nothing is stored yet.
+///
+/// # Errors
+/// See [`AcceptError`].
+pub(crate) async fn admit(
+    app: &Arc<App>,
+    group: &GroupRecord,
+    stream: &str,
+    (hop, events): (u8, Events),
+    now_ms: i64,
+) -> Result<(Events, Rejected), AcceptError> {
     let sizes = events.iter().map(|(timestamp_ms, message)| (timestamp_ms, message.len()));
     let checked = batch::check(now_ms, group.retention_days, sizes).map_err(AcceptError::Batch)?;
     let taken = events.only(checked.range);
     if taken.is_empty() {
-        return Ok(Accepted { ack: None, rejected: checked.rejected });
+        return Ok((taken, checked.rejected));
     }
     let stored = match Transformer::of(group) {
         None => taken,
@@ -69,23 +90,27 @@ pub(crate) async fn accept(app: &Arc<App>, arrival: Arrival<'_>) -> Result<Accep
             Box::pin(transform::transform(app, group, stream, &transformer, (hop, taken))).await?
         }
     };
-    if stored.is_empty() {
-        return Ok(Accepted { ack: None, rejected: checked.rejected });
-    }
-    let counts = app.fan_out.activity().group(group.id);
-    let (group, stream) = (GroupId(group.id), StreamId(stream.id));
-    let bytes = stored.stored_bytes();
-    let ack = append(app, Batch { group, stream, ingestion_ms: now_ms, hop, events: stored }).await;
-    if let Err(AcceptError::Append(AppendError::Full { .. })) = &ack {
+    Ok((stored, checked.rejected))
+}
+
+/// Stores events that were admitted, and counts them.
+///
+/// # Errors
+/// Why they are not stored, any of them.
+pub(crate) async fn append(app: &Arc<App>, batch: Batch) -> Result<Ack, AppendError> {
+    let counts = app.fan_out.activity().group(batch.group.0);
+    let bytes = batch.events.stored_bytes();
+    let ack = durable(app, batch).await;
+    if let Err(AppendError::Full { .. }) = &ack {
         counts.throttled.add(1);
     }
     let ack = ack?;
     counts.incoming_events.add(ack.count);
     counts.incoming_bytes.add(bytes);
-    Ok(Accepted { ack: Some(ack), rejected: checked.rejected })
+    Ok(ack)
 }
 
-async fn append(app: &Arc<App>, batch: Batch) -> Result<Ack, AcceptError> {
+async fn durable(app: &Arc<App>, batch: Batch) -> Result<Ack, AppendError> {
     let (answer, answered) = oneshot::channel();
     let followers = Arc::clone(&app.followers);
     let on_durable = move |outcome: Result<Ack, AppendError>| {
@@ -96,5 +121,5 @@ async fn append(app: &Arc<App>, batch: Batch) -> Result<Ack, AcceptError> {
         let _gone = answer.send(outcome);
     };
     app.store.append(batch, Box::new(on_durable));
-    answered.await.unwrap_or(Err(AppendError::Closed)).map_err(AcceptError::Append)
+    answered.await.unwrap_or(Err(AppendError::Closed))
 }

@@ -50,6 +50,8 @@ pub(crate) struct FanOut {
     activity: Activity,
     /// Read by readers while they read a page and report it, written by retention.
     retaining: RwLock<()>,
+    /// Held while a dead letter is handed over again.
+    redriving: tokio::sync::Mutex<()>,
 }
 
 /// How far metrics from log events are.
@@ -89,6 +91,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl FanOut {
+    /// Waits until no dead letter is being handed over, and keeps it so.
+    pub(crate) async fn redriving(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.redriving.lock().await
+    }
+
     /// Readers that are nudged when definitions change.
     pub(crate) fn readers(&self) -> &Followers {
         &self.readers

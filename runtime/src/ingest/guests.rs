@@ -7,15 +7,19 @@ use std::sync::Arc;
 
 use store::Event;
 
-use wasm::{LogEvent, Verdict};
+use wasm::{LogEvent, Records as _, Verdict};
 
 use super::matching::text;
 use crate::app::App;
 use crate::functions::events::{self, Given, Origin};
+use crate::functions::once::{Handed, Once};
 use crate::functions::{Ready, attach, registry};
+use crate::meta::MetaError;
 use crate::records::Scope;
+use crate::records::calls::{self, Part};
 
 pub(crate) use crate::functions::attach::{Purpose, Unusable};
+pub(crate) use crate::functions::events::Why;
 
 /// Events for a function, from one group of one scope, and where they stand.
 #[derive(Clone, Copy)]
@@ -46,6 +50,22 @@ impl Batch<'_> {
         let events = self.events.get(range).unwrap_or_default();
         format!("{}-{}-{}", self.source, seq(events.first()), seq(events.last()))
     }
+
+    /// The id of the delivery of some of the events, of one stream, and how their call is remembered. What a
+    /// function took and wants again (`made` tells) is another delivery.
+    fn handing(&self, range: Range<usize>, made: &[Part]) -> (String, Once) {
+        let events = self.events.get(range.clone()).unwrap_or_default();
+        let positions: Vec<u64> = events.iter().map(|event| event.position.seq).collect();
+        let stream = events.first().map_or(0, |event| event.stream.0);
+        let (first, last) = (positions.first().copied(), positions.last().copied());
+        let round = calls::round(made, stream, first.unwrap_or(0), last.unwrap_or(0));
+        let mut id = self.delivery_id(range);
+        if round > 0 {
+            id.push_str(&format!(".{round}"));
+        }
+        let handed = Handed { consumer: self.source.to_owned(), stream, round, positions };
+        (id, Once::Events(handed))
+    }
 }
 
 /// What became of an event that was not handled.
@@ -66,8 +86,8 @@ pub(crate) struct Left {
     pub(crate) index: usize,
     /// What is to become of it.
     pub(crate) fate: Fate,
-    /// Why, for people.
-    pub(crate) reason: String,
+    /// Why.
+    pub(crate) why: Why,
 }
 
 /// What became of a delivery: whatever is not `left` was handled.
@@ -82,7 +102,7 @@ pub(crate) struct Delivered {
 impl Delivered {
     /// The whole batch is to be handed over again.
     pub(crate) fn nothing(events: usize, reason: &str) -> Delivered {
-        let left = |index| Left { index, fate: Fate::Again, reason: reason.to_owned() };
+        let left = |index| Left { index, fate: Fate::Again, why: reason.into() };
         Delivered { left: (0..events).map(left).collect(), after_ms: 0 }
     }
 }
@@ -93,6 +113,26 @@ impl Delivered {
 /// See [`Unusable`].
 pub(crate) fn check(app: &App, scope: &Scope, function: &str, purpose: Purpose) -> Result<(), Unusable> {
     attach::check(app, scope, function, purpose)
+}
+
+/// Digests of the modules of functions as they are now; a function that is not there has none.
+///
+/// # Errors
+/// Storage failures.
+pub(crate) fn digests<'a>(
+    app: &App,
+    scope: &Scope,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<Vec<String>, MetaError> {
+    let found = app.meta.read(|tx| {
+        names
+            .map(|name| tx.function(&scope.account, &scope.region, name))
+            .collect::<Result<Vec<_>, MetaError>>()
+    });
+    let mut digests: Vec<String> = found?.into_iter().flatten().map(|record| record.digest).collect();
+    digests.sort_unstable();
+    digests.dedup();
+    Ok(digests)
 }
 
 /// A filter's verdict about each event: `true` keeps it.
@@ -119,23 +159,24 @@ pub(crate) async fn extract(app: &Arc<App>, batch: &Batch<'_>) -> Result<Vec<Vec
     values.map_err(|error| format!("wasm:{} failed: {error}", batch.function))
 }
 
-/// Hands events to a subscription's function, halving the batch to find the events that kill it.
-pub(crate) async fn deliver(app: &Arc<App>, batch: &Batch<'_>) -> Delivered {
+/// Hands events of one stream to a subscription's function, halving the batch to find the events that kill it.
+/// `made` are the calls that the delivery made before.
+pub(crate) async fn deliver(app: &Arc<App>, batch: &Batch<'_>, made: &[Part]) -> Delivered {
     let texts = batch.texts();
     let ready = match batch.ready(app).await {
         Ok(ready) => ready,
         Err(reason) => return Delivered::nothing(batch.events.len(), &reason),
     };
     let given = batch.given(&texts);
-    let id_of = |range: Range<usize>| batch.delivery_id(range);
-    let handled = events::deliver(app, &ready, &batch.origin(), &given, id_of).await;
+    let handing = |range: Range<usize>| batch.handing(range, made);
+    let handled = events::deliver(app, &ready, &batch.origin(), &given, handing).await;
     let left = handled.left.into_iter().map(|one| {
         let fate = match (one.again, one.kills) {
             (true, _) => Fate::Again,
             (false, true) => Fate::Kills,
             (false, false) => Fate::Never,
         };
-        Left { index: one.index, fate, reason: one.reason }
+        Left { index: one.index, fate, why: one.why }
     });
     Delivered { left: left.collect(), after_ms: handled.after_ms }
 }
@@ -166,6 +207,7 @@ impl<'a> Batch<'a> {
             stream: self.stream.to_owned(),
             filter: self.filter.to_owned(),
             attempt: self.attempt,
+            group_id: self.events.first().map_or(0, |event| event.group.0),
         }
     }
 }
@@ -204,5 +246,12 @@ mod tests {
         assert_eq!(batch.delivery_id(0..3), "subscription-3-7-12");
         let rest = Batch { events: &events[1..], attempt: 2, ..batch };
         assert_eq!(rest.delivery_id(0..1), batch.delivery_id(1..2));
+        let made = |round, again| Part { stream: 1, first: 9, last: 12, round, again, made: None };
+        assert_eq!(batch.handing(0..3, &[]).0, batch.delivery_id(0..3));
+        assert_eq!(batch.handing(0..1, &[made(0, vec![9])]).0, "subscription-3-7-7");
+        let (id, once) = batch.handing(1..3, &[made(3, vec![9, 12])]);
+        assert_eq!(id, "subscription-3-9-12.4", "what is wanted again is another delivery");
+        let Once::Events(handed) = once else { panic!("it is remembered") };
+        assert_eq!((handed.positions, handed.round), (vec![9, 12], 4));
     }
 }

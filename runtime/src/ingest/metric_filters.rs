@@ -340,12 +340,15 @@ impl Reader {
             attempt: 1,
             events: mine,
         };
+        let mut digests = self.digests(filter)?;
         let matched = matching(&self.app, &filter.pattern, &batch).await?;
         let mut missed: Vec<&Event> = matched.unknown.iter().map(|&index| mine[index]).collect();
         let mut reason = matched.reason;
         let events: Vec<&Event> = matched.yes.into_iter().map(|index| mine[index]).collect();
         if filter.value.guest().is_none() || events.is_empty() {
-            return Ok((evaluate::with_answers(filter, mine, &events, None), missed, reason));
+            digests.extend(self.digests(filter)?);
+            let sheet = evaluate::with_answers(filter, mine, &events, None).made_by(digests);
+            return Ok((sheet, missed, reason));
         }
         let call = |part: Range<usize>| {
             let events = &events[part];
@@ -356,7 +359,15 @@ impl Reader {
         let failed = events.iter().zip(&answers.values).filter(|(_, value)| value.is_none());
         missed.extend(failed.map(|(event, _)| *event));
         let values: Vec<Vec<f64>> = answers.values.into_iter().map(Option::unwrap_or_default).collect();
-        Ok((evaluate::with_answers(filter, mine, &events, Some(&values)), missed, reason))
+        digests.extend(self.digests(filter)?);
+        let sheet = evaluate::with_answers(filter, mine, &events, Some(&values)).made_by(digests);
+        Ok((sheet, missed, reason))
+    }
+
+    /// Digests of the modules that a filter asks, as they are now.
+    fn digests(&self, filter: &Compiled) -> Result<Vec<String>, String> {
+        let names = filter.pattern.guests().iter().map(String::as_str).chain(filter.value.guest());
+        guests::digests(&self.app, &filter.scope, names).map_err(|error| error.to_string())
     }
 
     /// Commits points, tallies, gaps and the cursor together. Gives the pause before the next page if there was

@@ -2,10 +2,13 @@
 //! holds up no other. Refuses to know what a function does with its events.
 //!
 //! Delivery is at least once. The bounds of a delivery are durable before its first attempt, so its id is the
-//! same over retries and restarts.
+//! same over retries and restarts; a call whose effects are durable is remembered until the delivery is settled,
+//! so those effects are exactly once.
 
 mod delivery;
+mod letters;
 mod reader;
+pub(crate) mod redrive;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -45,10 +48,7 @@ impl Subscription {
     }
 }
 
-/// The name of a subscription among the consumers.
-pub(crate) fn consumer(id: u64) -> String {
-    format!("subscription-{id}")
-}
+pub(crate) use crate::records::deliveries::consumer;
 
 /// The subscriptions in force, shared with their readers.
 type Directory = Arc<RwLock<HashMap<u64, Arc<Subscription>>>>;

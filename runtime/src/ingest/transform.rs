@@ -15,7 +15,6 @@ use crate::functions::{OUTPUT_PREFIX, events, registry};
 use crate::meta::Tx;
 use crate::records::Scope;
 use crate::records::groups::GroupRecord;
-use crate::records::streams::StreamRecord;
 
 /// The tag that names the function.
 const FUNCTION: &str = "logboom:transformer";
@@ -101,7 +100,7 @@ pub(crate) fn check(
 pub(super) async fn transform(
     app: &Arc<App>,
     group: &GroupRecord,
-    stream: &StreamRecord,
+    stream: &str,
     transformer: &Transformer<'_>,
     (hop, events): (u8, Events),
 ) -> Result<Events, AcceptError> {
@@ -127,7 +126,7 @@ pub(super) async fn transform(
 async fn ask(
     app: &Arc<App>,
     group: &GroupRecord,
-    stream: &StreamRecord,
+    stream: &str,
     function: &str,
     (hop, events): (u8, &Events),
 ) -> Result<Events, String> {
@@ -148,9 +147,10 @@ async fn ask(
         .collect();
     let origin = events::Origin {
         group: group.name.clone(),
-        stream: stream.name.clone(),
+        stream: stream.to_owned(),
         filter: "transformer".to_owned(),
         attempt: 1,
+        group_id: 0,
     };
     let verdicts = events::verdicts(app, &ready, &origin, &delivery_id, &given).await;
     let verdicts = verdicts.map_err(|error| error.to_string())?;

@@ -17,6 +17,7 @@ use super::whom;
 use crate::app::App;
 use crate::clock::Worker;
 use crate::meta::{MetaError, Tx};
+use crate::records::calls;
 
 /// Deliveries at once.
 const AT_ONCE: usize = 64;
@@ -153,7 +154,7 @@ fn has_ended(tx: &mut Tx<'_>, record: &OutboxRecord) -> Result<bool, MetaError> 
 
 async fn deliver_one(flight: &Flight, mut record: OutboxRecord) {
     let app = &flight.app;
-    let (id, clock) = (record.id, &app.clock);
+    let (id, clock, call) = (record.id, &app.clock, super::call_of(&record));
     let (result, told) = match app.outbox.functions.get() {
         Some(functions) => {
             let calling = functions.calling(record.created_ms);
@@ -187,6 +188,9 @@ async fn deliver_one(flight: &Flight, mut record: OutboxRecord) {
             Some(told) => told.tell(&outbox, tx, (&record, now_ms), step)?,
             None => step,
         };
+        if let (Some(call), Step::Done | Step::Dead(_)) = (&call, &step) {
+            calls::forget_single(tx, call)?;
+        }
         deliver::records::settle(tx, id, &step)
     };
     match app.meta.change(settle).await {

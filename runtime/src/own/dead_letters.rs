@@ -1,5 +1,5 @@
-//! Owns `GET /_logboom/dead-letters`: what could not be delivered, oldest first, page by page
-//! (`?after=ID&limit=N`). Refuses to know why a delivery fails.
+//! Owns `GET /_logboom/dead-letters`: what could not be delivered, messages and calls as well as events that
+//! subscriptions gave up, oldest first, page by page (`?after=ID&limit=N`). Refuses to know why a delivery fails.
 //!
 //! Messages are private: where access keys are configured, the request is signed like one of SNS.
 
@@ -14,6 +14,7 @@ use wire::{Credential, Protocol, Service, Target};
 use super::Answer;
 use crate::app::App;
 use crate::meta::MetaError;
+use crate::records::deliveries::{self, DeadLetter};
 use crate::{api, doors};
 
 const PAGE: usize = 100;
@@ -22,10 +23,47 @@ const PAGE_MAX: usize = 1000;
 pub(super) fn read(app: &App, head: &Parts) -> Answer {
     check_door(app, head, &Bytes::new(), Service::Sns, "ListDeadLetters")?;
     let (after, limit) = page(head.uri.query().unwrap_or_default())?;
-    let letters = app.meta.read(|tx| -> Result<_, MetaError> { tx.dead_letters_after(after, limit) });
-    let letters = letters.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-    let next = letters.last().filter(|_| letters.len() == limit).map(|last| last.record.id);
-    Ok(json!({ "deadLetters": letters.iter().map(shown).collect::<Vec<_>>(), "next": next }))
+    let letters = app.meta.read(|tx| -> Result<_, MetaError> {
+        let sent = tx.dead_letters_after(after, limit)?;
+        let events = deliveries::every(tx, |letter| after.is_none_or(|after| letter.id > after))?;
+        Ok((sent, events))
+    });
+    let (sent, events) = letters.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    let sent = sent.iter().map(|letter| (letter.record.id, shown(letter)));
+    // Their ids are of one sequence.
+    let mut letters: Vec<(u64, Value)> = events.iter().map(|letter| (letter.id, given_up(letter))).collect();
+    letters.extend(sent);
+    letters.sort_by_key(|(id, _)| *id);
+    letters.truncate(limit);
+    let next = letters.last().filter(|_| letters.len() == limit).map(|(id, _)| *id);
+    let letters: Vec<Value> = letters.into_iter().map(|(_, shown)| shown).collect();
+    Ok(json!({ "deadLetters": letters, "next": next }))
+}
+
+/// Events that a subscription gave up.
+fn given_up(letter: &DeadLetter) -> Value {
+    json!({
+        "id": letter.id,
+        "kind": "events",
+        "account": letter.scope.as_ref().map(|scope| &scope.account),
+        "region": letter.scope.as_ref().map(|scope| &scope.region),
+        "key": letter.delivery,
+        "function": letter.function,
+        "version": letter.version,
+        "digest": letter.digest,
+        "subscription": letter.filter,
+        "logGroup": letter.group,
+        "logStream": letter.stream,
+        "events": letter.events,
+        "messages": letter.messages,
+        "error": letter.reason,
+        "errorType": letter.error_type,
+        "panic": letter.panic,
+        "attempts": letter.attempts,
+        "redriven": letter.redriven,
+        "redriving": letter.redriving,
+        "diedMs": letter.at_ms,
+    })
 }
 
 /// Refuses a request that is not signed for `service` by a key without policies, where access keys are

@@ -9,6 +9,7 @@ mod dead_letters;
 mod functions;
 mod health;
 mod queries;
+mod redrive;
 mod reset;
 mod schedules;
 mod tail;
@@ -60,13 +61,21 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
         (&Method::GET, "health") => Ok(health::read(app)),
         (&Method::GET, "clock") => Ok(clock::read(app)),
         (&Method::GET, "dead-letters") => dead_letters::read(app, head),
+        (&Method::POST, "dead-letters/redrive") => redrive::run(app, body).await,
         (&Method::POST, "clock") => clock::change(app, body).await,
         (&Method::POST, "reset") => reset::run(app).await,
         (&Method::GET, "consumers") => consumers::read(app, head).await,
         (&Method::GET, "functions") => functions::read(app, head).await,
-        (_, "health" | "functions" | "clock" | "consumers" | "dead-letters" | "reset") => {
-            Err((StatusCode::METHOD_NOT_ALLOWED, format!("{} is not a method of {name}", head.method)))
-        }
+        (
+            _,
+            "health"
+            | "functions"
+            | "clock"
+            | "consumers"
+            | "dead-letters"
+            | "dead-letters/redrive"
+            | "reset",
+        ) => Err((StatusCode::METHOD_NOT_ALLOWED, format!("{} is not a method of {name}", head.method))),
         _ => Err((StatusCode::NOT_FOUND, format!("logboom has no operation {PREFIX}{name}"))),
     };
     match answer {

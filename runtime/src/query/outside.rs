@@ -193,13 +193,8 @@ impl Called {
         count: u32,
     ) -> Result<Vec<Scalar>, String> {
         let name = &self.described.name;
-        let cause = Cause {
-            request_id: app.clock.uuid(),
-            delivery_id: format!("query/{name}"),
-            hop: 0,
-            sources: Vec::new(),
-            events: 0,
-        };
+        let cause =
+            Cause { request_id: app.clock.uuid(), delivery_id: format!("query/{name}"), ..Cause::default() };
         let rows = Rows { name, columns, count, now_ms: self.now_ms };
         let ran = self.runtime.block_on(Box::pin(run(app, ready, &cause, Work::Evaluate(&rows))));
         match ran.result {

@@ -3,6 +3,7 @@
 
 pub(crate) mod alarm_tags;
 pub(crate) mod aliases;
+pub(crate) mod calls;
 pub(crate) mod cursors;
 pub(crate) mod data_keys;
 pub(crate) mod deliveries;

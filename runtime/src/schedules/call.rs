@@ -33,13 +33,7 @@ pub(super) async fn make(app: &Arc<App>, run: &Run) -> Result<(), Failed> {
     // A function that is not there may come: it is deployed at this moment, say.
     let ready = registry::ready(app, &run.scope, &run.target.function, &run.delivery_id()).await;
     let ready = ready.map_err(|reason| Failed::again(format!("{}: {reason}", run.target.function)))?;
-    let cause = Cause {
-        request_id: app.clock.uuid(),
-        delivery_id: run.delivery_id(),
-        hop: 0,
-        sources: Vec::new(),
-        events: 0,
-    };
+    let cause = Cause { request_id: app.clock.uuid(), delivery_id: run.delivery_id(), ..Cause::default() };
     let tick = Tick {
         schedule: run.name.clone(),
         due_at: run.due_ms,

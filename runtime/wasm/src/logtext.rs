@@ -59,9 +59,9 @@ impl fmt::Display for LogLine {
     }
 }
 
-/// `START RequestId: … Version: …`
-pub fn start_line(request_id: &str, version: &str) -> String {
-    format!("START RequestId: {request_id} Version: {version}")
+/// `START RequestId: … Version: …`, and behind Lambda's own words the digest of the module.
+pub fn start_line(request_id: &str, version: &str, digest: &str) -> String {
+    format!("START RequestId: {request_id} Version: {version} Digest: {digest}")
 }
 
 /// `END RequestId: …`
@@ -92,7 +92,7 @@ mod tests {
             report_line("r-1", &report, 128),
             "REPORT RequestId: r-1\tDuration: 1.23 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 3 MB"
         );
-        assert_eq!(start_line("r-1", "$LATEST"), "START RequestId: r-1 Version: $LATEST");
+        assert_eq!(start_line("r-1", "$LATEST", "ab"), "START RequestId: r-1 Version: $LATEST Digest: ab");
     }
 
     #[test]

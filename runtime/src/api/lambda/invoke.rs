@@ -76,8 +76,7 @@ async fn call(
         request_id: caller.request_id.clone(),
         delivery_id: caller.request_id.clone(),
         hop: caller.hop,
-        sources: Vec::new(),
-        events: 0,
+        ..Cause::default()
     };
     let payload = if payload.is_empty() { b"{}".to_vec() } else { payload };
     let has = |role| ready.module.has(role);

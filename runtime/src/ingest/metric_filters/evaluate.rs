@@ -17,6 +17,8 @@ use crate::ingest::matching::text;
 pub(super) struct Sheet {
     /// The filter.
     pub(super) filter: Arc<Compiled>,
+    /// Digests of the modules that had a part in it.
+    digests: Vec<String>,
     gathering: Gathering,
     /// The minutes of the events it read; only kept for a filter with a default value.
     pub(super) saw: Tally,
@@ -28,6 +30,7 @@ impl Sheet {
     pub(super) fn new(filter: &Arc<Compiled>) -> Sheet {
         Sheet {
             filter: Arc::clone(filter),
+            digests: Vec::new(),
             gathering: Gathering::default(),
             saw: Tally::default(),
             counted: None,
@@ -39,9 +42,21 @@ impl Sheet {
         self.gathering.len()
     }
 
+    /// Says which modules had a part in it; one that was replaced meanwhile stands beside the new one.
+    pub(super) fn made_by(self, mut digests: Vec<String>) -> Sheet {
+        digests.sort_unstable();
+        digests.dedup();
+        Sheet { digests, ..self }
+    }
+
     /// Takes its points out.
     pub(super) fn publish(&mut self, now_ms: i64) -> Vec<Publication> {
-        let origin = Origin { group_id: self.filter.group, source: &self.filter.source };
+        let source = if self.digests.is_empty() {
+            Arc::clone(&self.filter.source)
+        } else {
+            format!("{} {}", self.filter.source, self.digests.join(" ")).into()
+        };
+        let origin = Origin { group_id: self.filter.group, source: &source };
         self.gathering.publish(&self.filter.transformation, origin, now_ms)
     }
 

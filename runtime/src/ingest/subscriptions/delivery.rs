@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use store::{Event, StreamId};
 
-use crate::ingest::guests::{Delivered, Fate};
+use crate::ingest::guests::{Delivered, Fate, Why};
+use crate::records::calls;
 
 /// The first pause between attempts; each next one is twice as long ...
 const FIRST_PAUSE_MS: u64 = 1_000;
@@ -54,7 +55,7 @@ pub(super) struct GivenUp {
     /// By rising position.
     pub(super) events: Vec<Event>,
     /// Why.
-    pub(super) reason: String,
+    pub(super) why: Why,
 }
 
 impl Delivery {
@@ -87,7 +88,7 @@ impl Delivery {
                 match one.fate {
                     Fate::Again => again.push(event),
                     Fate::Kills if self.attempts < kills_max => again.push(event),
-                    Fate::Kills | Fate::Never => bury(&mut given_up, stream, event, one.reason),
+                    Fate::Kills | Fate::Never => bury(&mut given_up, stream, event, one.why),
                 }
             }
             if !again.is_empty() {
@@ -99,10 +100,19 @@ impl Delivery {
     }
 
     /// Gives everything up that is left.
-    pub(super) fn give_up(&mut self, reason: &str) -> Vec<GivenUp> {
+    pub(super) fn give_up(&mut self, why: &Why) -> Vec<GivenUp> {
         let parts = std::mem::take(&mut self.parts).into_iter();
-        let reason = reason.to_owned();
-        parts.map(|Part { stream, events }| GivenUp { stream, events, reason: reason.clone() }).collect()
+        parts.map(|Part { stream, events }| GivenUp { stream, events, why: why.clone() }).collect()
+    }
+
+    /// Takes out what was done before a restart, by rising round.
+    pub(super) fn take_in(&mut self, made: &[calls::Part]) {
+        let done = |event: &Event| calls::is_done(made, event.stream.0, event.position.seq);
+        self.works |= made.iter().any(|part| part.made.is_some());
+        for part in &mut self.parts {
+            part.events.retain(|event| !done(event));
+        }
+        self.parts.retain(|part| !part.events.is_empty());
     }
 }
 
@@ -112,10 +122,10 @@ pub(super) fn pause_ms(attempts: u32) -> u64 {
     (FIRST_PAUSE_MS << doubled).min(LONGEST_PAUSE_MS)
 }
 
-fn bury(given_up: &mut Vec<GivenUp>, stream: StreamId, event: Event, reason: String) {
+fn bury(given_up: &mut Vec<GivenUp>, stream: StreamId, event: Event, why: Why) {
     match given_up.last_mut() {
-        Some(last) if last.stream == stream && last.reason == reason => last.events.push(event),
-        _ => given_up.push(GivenUp { stream, events: vec![event], reason }),
+        Some(last) if last.stream == stream && last.why == why => last.events.push(event),
+        _ => given_up.push(GivenUp { stream, events: vec![event], why }),
     }
 }
 
@@ -143,7 +153,7 @@ mod tests {
     }
 
     fn left(index: usize, fate: Fate, reason: &str) -> Left {
-        Left { index, fate, reason: reason.into() }
+        Left { index, fate, why: reason.into() }
     }
 
     #[test]
@@ -166,14 +176,14 @@ mod tests {
             after_ms: 0,
         };
         let given_up = delivery.settle(vec![first, Delivered::default()], 1_000);
-        assert_eq!((given_up.len(), given_up[0].reason.as_str()), (1, "trap"));
+        assert_eq!((given_up.len(), given_up[0].why.error.as_str()), (1, "trap"));
         assert_eq!(seqs(&given_up[0].events), [2, 4]);
         assert_eq!((delivery.parts.len(), seqs(&delivery.parts[0].events)), (1, vec![0]));
         assert_eq!((delivery.attempts, delivery.due_ms), (1, 2_000));
         let asked = Delivered { after_ms: 30_000, ..Delivered::nothing(1, "busy") };
         assert!(delivery.settle(vec![asked], 2_000).is_empty());
         assert_eq!(delivery.due_ms, 32_000);
-        let rest = delivery.give_up("too old");
+        let rest = delivery.give_up(&"too old".into());
         assert_eq!((rest.len(), seqs(&rest[0].events), delivery.parts.len()), (1, vec![0], 0));
     }
 
@@ -190,6 +200,30 @@ mod tests {
             unreachable!()
         };
         assert_eq!((attempts(5), attempts(0)), (KILLS_MAX, ALL_KILL_MAX));
+    }
+
+    #[test]
+    fn what_was_done_before_a_restart_is_not_handed_over_again() {
+        let part = |(first, last): (u64, u64), round, again: &[u64]| calls::Part {
+            stream: 1,
+            first,
+            last,
+            round,
+            again: again.to_vec(),
+            made: None,
+        };
+        let left = |made: &[calls::Part]| {
+            let mut delivery = Delivery::new((1..=9).map(|seq| event(seq, 1)).collect(), 10, 0);
+            delivery.take_in(made);
+            delivery.parts.first().map_or_else(Vec::new, |part| seqs(&part.events))
+        };
+        assert_eq!(left(&[]).len(), 9);
+        assert_eq!(left(&[part((1, 4), 0, &[2, 3]), part((7, 7), 0, &[])]), [2, 3, 5, 6, 8, 9]);
+        let made = [part((1, 9), 0, &[1, 5, 9]), part((1, 9), 1, &[1, 9]), part((9, 9), 2, &[])];
+        assert_eq!(left(&made), [1]);
+        assert!(left(&[part((1, 9), 0, &[1, 9]), part((1, 9), 1, &[])]).is_empty());
+        let other = calls::Part { stream: 2, ..part((1, 9), 0, &[]) };
+        assert_eq!(left(&[other]).len(), 9);
     }
 
     #[test]

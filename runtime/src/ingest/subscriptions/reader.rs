@@ -4,20 +4,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use store::{Event, EventId, GroupId, Page, PageLimit, Position};
+use store::{Event, GroupId, Page, PageLimit, Position};
 use tokio::sync::watch;
 
 use super::delivery::{Delivery, GivenUp};
+use super::letters::{self, Letter};
 use super::{Directory, FAILED_PAUSE_MS, Subscription, find};
 use crate::app::App;
 use crate::clock::Worker;
-use crate::functions::HOPS_MAX;
+use crate::functions::{HOPS_MAX, sink};
 use crate::ingest::fan_out::Consumer;
 use crate::ingest::guests::{self, Batch, Delivered};
 use crate::ingest::matching::matching;
 use crate::ingest::reading;
 use crate::meta::{MetaError, Tx};
-use crate::records::deliveries::{self, DeadLetter, Pending, Progress};
+use crate::records::calls::{self, Part};
+use crate::records::deliveries::{self, Pending, Progress};
 use crate::records::filters::SUBSCRIPTION_FILTERS;
 use crate::records::gaps::{self, Gap};
 use crate::records::streams;
@@ -182,7 +184,14 @@ impl Reader {
             let left = Pending { events: events.len() as u64, ..pending };
             self.write(Progress { next, pending: Some(left) }, Vec::new(), vec![gap]).await?;
         }
-        self.delivery = Some(Delivery::new(events, pending.to, pending.since_ms));
+        let mut delivery = Delivery::new(events, pending.to, pending.since_ms);
+        delivery.take_in(&self.made()?);
+        if delivery.parts.is_empty() {
+            let done = Progress { next: delivery.to, pending: None };
+            self.write(done, Vec::new(), Vec::new()).await?;
+            return Ok(Step::More);
+        }
+        self.delivery = Some(delivery);
         Ok(Step::More)
     }
 
@@ -257,19 +266,20 @@ impl Reader {
 
     /// Hands over what is left of the delivery, stream by stream.
     async fn attempt(&mut self) -> Result<Step, String> {
+        let made = self.made()?;
         let Some(mut delivery) = self.delivery.take() else { return Ok(Step::More) };
-        let outcome = self.hand_over(&delivery).await;
+        let outcome = self.hand_over(&delivery, &made).await;
         self.count(&delivery, &outcome);
         let now_ms = self.app.clock.now_ms();
-        self.failure = outcome.iter().flat_map(|one| &one.left).map(|left| left.reason.clone()).next();
+        let why = outcome.iter().flat_map(|one| &one.left).map(|left| left.why.clone()).next();
+        self.failure = why.as_ref().map(|why| why.error.clone());
         let mut given_up = delivery.settle(outcome, now_ms);
         let age_ms = now_ms.saturating_sub(delivery.since_ms);
         let age_max_s = self.app.limits.sizes.subscription_retry_seconds;
         if u64::try_from(age_ms).unwrap_or(0) >= age_max_s.saturating_mul(1_000) {
-            let last = self.failure.as_deref().unwrap_or("it was not delivered");
-            given_up.extend(delivery.give_up(last));
+            given_up.extend(delivery.give_up(&why.unwrap_or_else(|| "it was not delivered".into())));
         }
-        let letters = self.letters(given_up, delivery.attempts, now_ms);
+        let letters = self.letters(&given_up, delivery.attempts, now_ms);
         if delivery.parts.is_empty() {
             let done = Progress { next: delivery.to, pending: None };
             self.write(done, letters, Vec::new()).await?;
@@ -313,7 +323,13 @@ impl Reader {
         }
     }
 
-    async fn hand_over(&self, delivery: &Delivery) -> Vec<Delivered> {
+    /// The calls of the delivery whose effects are durable.
+    fn made(&self) -> Result<Vec<Part>, String> {
+        let made = self.app.meta.read(|tx| calls::of(tx, &self.subscription.consumer()));
+        made.map_err(|error: MetaError| error.to_string())
+    }
+
+    async fn hand_over(&self, delivery: &Delivery, made: &[Part]) -> Vec<Delivered> {
         let source = self.subscription.consumer();
         let mut outcomes = Vec::with_capacity(delivery.parts.len());
         for part in &delivery.parts {
@@ -322,7 +338,7 @@ impl Reader {
                 Ok(Some((_, stream))) => {
                     let events: Vec<&Event> = part.events.iter().collect();
                     let batch = self.batch(&stream.name, &source, delivery.attempts + 1, &events);
-                    guests::deliver(&self.app, &batch).await
+                    guests::deliver(&self.app, &batch, made).await
                 }
                 // Deleted while it waited: its events are gone with it.
                 Ok(None) => Delivered::default(),
@@ -333,36 +349,26 @@ impl Reader {
         outcomes
     }
 
-    fn letters(&self, given_up: Vec<GivenUp>, attempts: u32, at_ms: i64) -> Vec<(u64, DeadLetter)> {
+    fn letters(&self, given_up: &[GivenUp], attempts: u32, at_ms: i64) -> Vec<Letter> {
         let subscription = &self.subscription;
         let source = subscription.consumer();
-        let letters = given_up.into_iter().map(|GivenUp { stream, events, reason }| {
-            let name = self.app.meta.read(|tx| streams::by_id(tx, stream.0)).ok().flatten();
-            let lent: Vec<&Event> = events.iter().collect();
-            let (filter, group, count) = (&subscription.name, &subscription.group_name, events.len());
-            tracing::warn!(filter, group, count, reason, "a subscription gave events up");
-            let letter = DeadLetter {
-                subscription: subscription.id,
-                filter: subscription.name.clone(),
-                function: subscription.function.clone(),
-                group: subscription.group_name.clone(),
-                stream: name.map(|(_, stream)| stream.name).unwrap_or_default(),
-                delivery: self.batch("", &source, attempts, &lent).delivery_id(0..events.len()),
-                events: events.iter().map(event_id).collect(),
-                reason,
-                attempts,
-                at_ms,
-            };
-            (events.first().map_or(0, |event| event.position.seq), letter)
-        });
-        letters.collect()
+        let letter = |one: &GivenUp| {
+            let (filter, group, count) = (&subscription.name, &subscription.group_name, one.events.len());
+            tracing::warn!(filter, group, count, reason = one.why.error, "a subscription gave events up");
+            let name = self.app.meta.read(|tx| streams::by_id(tx, one.stream.0)).ok().flatten();
+            let lent: Vec<&Event> = one.events.iter().collect();
+            let delivery = self.batch("", &source, attempts, &lent).delivery_id(0..lent.len());
+            let stream = name.map(|(_, stream)| stream.name).unwrap_or_default();
+            Letter::of(subscription, one, (delivery, stream), attempts, at_ms)
+        };
+        given_up.iter().map(letter).collect()
     }
 
     /// Writes how far it is, what it gave up and what it missed on the way, in one change.
     async fn write(
         &mut self,
         progress: Progress,
-        letters: Vec<(u64, DeadLetter)>,
+        letters: Vec<Letter>,
         missed: Vec<Gap>,
     ) -> Result<(), String> {
         let (id, group, name) =
@@ -371,24 +377,28 @@ impl Reader {
             let (filter, group) = (&name, &self.subscription.group_name);
             tracing::warn!(filter, group, missed = events, reason, "a subscription misses events");
         }
-        let (kept, consumer) = (progress.clone(), self.subscription.consumer());
+        let (kept, consumer, app) = (progress.clone(), self.subscription.consumer(), Arc::clone(&self.app));
         let written = self.app.meta.change(move |tx: &mut Tx<'_>| {
-            for (first, letter) in &letters {
-                deliveries::bury(tx, *first, letter)?;
-            }
+            let given_up: Vec<(u64, u64)> = letters.iter().flat_map(Letter::positions).collect();
+            let intents = letters::write(&app, tx, letters)?;
             // It may have been deleted meanwhile: then there is nothing to be written any more.
             let current = SUBSCRIPTION_FILTERS.current(tx, group, &name)?;
             if current.is_some_and(|current| current.id == id) {
                 deliveries::advance(tx, id, &kept)?;
+                match kept.pending {
+                    Some(_) => calls::give_up(tx, &consumer, &given_up)?,
+                    None => calls::forget(tx, &consumer)?,
+                }
                 for gap in missed {
                     gaps::add(tx, &consumer, gap)?;
                 }
             }
-            Ok::<_, MetaError>(())
+            Ok::<_, MetaError>(intents)
         });
-        written.await.map_err(|error| error.to_string())?;
+        let intents = written.await.map_err(|error| error.to_string())?;
         self.written = progress.next;
         self.progress = Some(progress);
+        sink::append(&self.app, intents).await;
         Ok(())
     }
 
@@ -419,8 +429,4 @@ impl Reader {
         };
         self.app.fan_out.report(&subscription.consumer(), consumer);
     }
-}
-
-fn event_id(event: &Event) -> String {
-    EventId::new(event.timestamp_ms, event.position).to_string()
 }
