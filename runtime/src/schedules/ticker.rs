@@ -2,7 +2,8 @@
 //! run is made (`call`) and what becomes of it (`settle`).
 //!
 //! Everything it knows in memory is read from metadata at its start and after every change: a restart goes on where
-//! the process stopped. Runs at work are known here alone, so a restart takes them up again, under the same delivery id.
+//! the process stopped. Runs at work are known here alone, so a restart takes them up again, under the same delivery
+//! id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

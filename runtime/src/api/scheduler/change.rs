@@ -1,4 +1,5 @@
-//! Owns CreateSchedule, UpdateSchedule and DeleteSchedule. Refuses to know what a schedule may say (`schedules::define`).
+//! Owns CreateSchedule, UpdateSchedule and DeleteSchedule. Refuses to know what a schedule may say
+//! (`schedules::define`).
 //!
 //! Client tokens are taken and not kept: a call that is repeated finds the schedule there, or gone.
 
