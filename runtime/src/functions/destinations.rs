@@ -351,11 +351,16 @@ mod tests {
     #[test]
     fn destinations_are_topics_functions_and_log_groups_of_the_same_scope() {
         let scope = Scope { account: "000000000000".into(), region: "us-east-1".into() };
-        let parse = |arn| Destination::parse(&scope, arn);
         let here = |service: &str, rest: &str| format!("arn:aws:{service}:us-east-1:000000000000:{rest}");
-        assert_eq!(parse(&here("sns", "ops")), Ok(Destination::Topic));
-        assert_eq!(parse(&here("lambda", "function:f:live")), Ok(Destination::Function("f:live")));
-        assert_eq!(parse(&here("logs", "log-group:/a/b:*")), Ok(Destination::LogGroup("/a/b")));
+        assert_eq!(Destination::parse(&scope, &here("sns", "ops")), Ok(Destination::Topic));
+        assert_eq!(
+            Destination::parse(&scope, &here("lambda", "function:f:live")),
+            Ok(Destination::Function("f:live"))
+        );
+        assert_eq!(
+            Destination::parse(&scope, &here("logs", "log-group:/a/b:*")),
+            Ok(Destination::LogGroup("/a/b"))
+        );
         for (arn, named) in [
             (here("sqs", "queue"), "sqs"),
             (here("events", "event-bus/x"), "events"),
@@ -365,7 +370,7 @@ mod tests {
             ("arn:aws:sns:eu-west-1:000000000000:ops".to_owned(), "another account or region"),
             ("ops".to_owned(), "not an ARN"),
         ] {
-            assert!(parse(&arn).unwrap_err().contains(named), "{arn}");
+            assert!(Destination::parse(&scope, &arn).unwrap_err().contains(named), "{arn}");
         }
     }
 
