@@ -101,8 +101,10 @@ pub(super) mod tests {
 
     /// A folder under keys of its own.
     pub(in crate::functions) fn compiled(folder: &Path) -> Compiled {
-        let meta = Meta::in_memory();
-        Compiled::at(folder, &Arc::new(Keyring::open(&meta, wrapping()).unwrap()))
+        // On a thread of its own: it blocks, which it may not where an asynchronous test waits.
+        let open = || Keyring::open(&Meta::in_memory(), wrapping()).unwrap();
+        let keyring = std::thread::scope(|scope| scope.spawn(open).join().unwrap());
+        Compiled::at(folder, &Arc::new(keyring))
     }
 
     /// Requests as a server without configuration sends them.

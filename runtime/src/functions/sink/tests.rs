@@ -15,8 +15,17 @@ struct Life {
     group: GroupRecord,
 }
 
+/// On a thread of its own: what blocks may not run where the tests wait.
+fn outside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap())
+}
+
 /// The metadata, the log and one group; the folder is kept with them.
 fn lives(retention_days: Option<u32>) -> (tempfile::TempDir, Vec<Life>) {
+    outside(|| opened(retention_days))
+}
+
+fn opened(retention_days: Option<u32>) -> (tempfile::TempDir, Vec<Life>) {
     let folder = tempfile::tempdir().unwrap();
     let metas = [Meta::in_memory(), Meta::open(&folder.path().join("meta.redb")).unwrap()];
     let life = |meta: Meta| {
@@ -46,7 +55,7 @@ impl Life {
         let (store, group, events) =
             (Arc::clone(&self.store), self.group.clone(), Events::from(events.to_vec()));
         let intended = move |tx: &mut Tx<'_>| intend(&store, tx, &group, "s", (1, &events, NOW_MS));
-        self.meta.change_blocking(intended).unwrap()
+        outside(|| self.meta.change_blocking(intended)).unwrap()
     }
 
     async fn append(&self, batch: Batch) {
@@ -137,7 +146,7 @@ async fn nothing_is_written_for_a_group_that_is_gone() {
     for life in lives(None).1 {
         let intent = life.intend(&[(NOW_MS, "a")]);
         let group = life.group.clone();
-        life.meta.change_blocking(move |tx| groups::remove(tx, &group, NOW_MS)).unwrap();
+        outside(|| life.meta.change_blocking(move |tx| groups::remove(tx, &group, NOW_MS))).unwrap();
         assert!(life.settle(&intent, false).await);
         assert_eq!((life.logged().len(), life.rows()), (0, 0));
     }
