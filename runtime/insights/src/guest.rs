@@ -71,11 +71,12 @@ impl Type {
 
     /// Whether a function of this type may return the value.
     pub(crate) fn gives(self, value: &Value) -> bool {
-        match (self, value) {
-            (_, Value::Null)
-            | (Type::Any, Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_)) => true,
-            (Type::Boolean, Value::Bool(_)) | (Type::Integer | Type::Number, Value::Int(_)) => true,
-            (Type::Number, Value::Float(_)) | (Type::Text, Value::Text(_)) => true,
+        match value {
+            Value::Null => true,
+            Value::Bool(_) => matches!(self, Type::Any | Type::Boolean),
+            Value::Int(_) => matches!(self, Type::Any | Type::Integer | Type::Number),
+            Value::Float(_) => matches!(self, Type::Any | Type::Number),
+            Value::Text(_) => matches!(self, Type::Any | Type::Text),
             _ => false,
         }
     }

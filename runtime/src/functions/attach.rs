@@ -50,16 +50,18 @@ pub(crate) enum Unusable {
     Unfit(String),
 }
 
-/// Whether a function (`NAME`, `NAME:VERSION`, `NAME:ALIAS`) can be used for a purpose: it exists, is not `Failed`, and exports what that needs. One
-/// that is still being compiled is taken; what it exports shows when it is called.
+/// Whether a function (`NAME`, `NAME:VERSION`, `NAME:ALIAS`) can be used for a purpose: it exists, is not `Failed`, and
+/// exports what that needs. One that is still being compiled is taken; what it exports shows when it is called.
 ///
 /// # Errors
 /// See [`Unusable`].
 pub(crate) fn check(app: &App, scope: &Scope, name: &str, purpose: Purpose) -> Result<(), Unusable> {
-    app.meta.read(|tx| Ok::<_, MetaError>(check_in(tx, scope, name, purpose))).unwrap_or_else(unreadable)
+    app.meta
+        .read(|tx| Ok::<_, MetaError>(check_in(tx, scope, name, purpose)))
+        .unwrap_or_else(|error| unreadable(&error))
 }
 
-fn unreadable(error: MetaError) -> Result<(), Unusable> {
+fn unreadable(error: &MetaError) -> Result<(), Unusable> {
     Err(Unusable::Unfit(error.to_string()))
 }
 
@@ -70,7 +72,7 @@ fn unreadable(error: MetaError) -> Result<(), Unusable> {
 pub(crate) fn check_in(tx: &mut Tx<'_>, scope: &Scope, name: &str, purpose: Purpose) -> Result<(), Unusable> {
     let found = match resolve::all(tx, scope, name) {
         Ok(found) => found,
-        Err(error) => return unreadable(error),
+        Err(error) => return unreadable(&error),
     };
     if found.is_empty() {
         return Err(Unusable::Missing);

@@ -23,7 +23,10 @@ const EVENT_OVERHEAD: u64 = 26;
 
 /// The streams this process writes to, by function id and version: the day, and the group and stream of that day.
 #[derive(Default)]
-pub(super) struct Streams(Mutex<HashMap<(u64, String), (String, GroupRecord, StreamRecord)>>);
+pub(super) struct Streams(Mutex<HashMap<(u64, String), OfDay>>);
+
+/// The day, and its group and stream.
+type OfDay = (String, GroupRecord, StreamRecord);
 
 /// Stores the lines of a call. What cannot be stored is said in the process's own log: the call is over, and
 /// its effects are durable.

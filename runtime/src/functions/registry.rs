@@ -238,10 +238,10 @@ pub(crate) fn start(app: &Arc<App>) {
             warm.push(record.digest);
         }
     }
-    match app.meta.read(|tx| aliased(tx)) {
+    match app.meta.read(aliased) {
         Ok(digests) => warm.extend(digests),
         Err(error) => {
-            tracing::error!(%error, "aliases cannot be read; their versions are compiled when called")
+            tracing::error!(%error, "aliases cannot be read; their versions are compiled when called");
         }
     }
     let app = Arc::clone(app);

@@ -93,7 +93,7 @@ pub(super) async fn run(app: &Arc<App>, body: &Bytes) -> Answer {
         sent.retain(|letter| wanted.sent(letter));
         Ok::<_, MetaError>((events, sent))
     });
-    let (mut events, mut sent) = read.map_err(unavailable)?;
+    let (mut events, mut sent) = read.map_err(|error| unavailable(&error))?;
     if events.is_empty() && sent.is_empty() && wanted.after.is_none() {
         return Err((StatusCode::NOT_FOUND, "there is no such dead letter".to_owned()));
     }
@@ -160,7 +160,7 @@ async fn send_again(
     }
 }
 
-fn unavailable(error: MetaError) -> (StatusCode, String) {
+fn unavailable(error: &MetaError) -> (StatusCode, String) {
     (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use wasm::{LATEST, Records};
+use wasm::{AliasRecord, LATEST, Records};
 use wire::Fault;
 use wire::shape::lambda::{DeleteFunctionRequest, DeleteFunctionResponse};
 
@@ -66,7 +66,7 @@ fn delete_version(tx: &mut Tx<'_>, caller: &Caller, name: &str, number: u64) -> 
     let aliases = ALIASES.list(tx, latest.id)?;
     let needs = aliases
         .iter()
-        .filter(|one| one.body.iter().flat_map(|alias| alias.versions()).any(|one| one == version.version));
+        .filter(|one| one.body.iter().flat_map(AliasRecord::versions).any(|one| one == version.version));
     let needs: Vec<&str> = needs.map(|one| one.name.as_str()).collect();
     if !needs.is_empty() {
         let text = format!(

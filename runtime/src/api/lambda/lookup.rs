@@ -108,9 +108,9 @@ pub(super) fn function(tx: &mut Tx<'_>, caller: &Caller, name: &str) -> Result<F
 #[derive(Debug)]
 pub(super) enum Target {
     /// `$LATEST`, or a version.
-    Version(FunctionRecord),
+    Version(Box<FunctionRecord>),
     /// An alias, and the version it means.
-    Alias(Revision<AliasRecord>, AliasRecord, FunctionRecord),
+    Alias(Box<Revision<AliasRecord>>, AliasRecord, Box<FunctionRecord>),
 }
 
 impl Target {
@@ -146,13 +146,15 @@ pub(super) fn target(tx: &mut Tx<'_>, caller: &Caller, named: &Named) -> Result<
     let missing = || not_found(caller, &named.text());
     let Scope { account, region } = caller.scope();
     let latest = tx.function(&account, &region, &named.name)?.ok_or_else(missing)?;
-    let Some(qualifier) = named.other() else { return Ok(Target::Version(latest)) };
+    let Some(qualifier) = named.other() else { return Ok(Target::Version(Box::new(latest))) };
     if let Some(found) = alias(tx, &latest, qualifier)? {
         let (revision, alias) = found;
         let version = resolve::version(tx, &latest, &alias.version)?.ok_or_else(missing)?;
-        return Ok(Target::Alias(revision, alias, version));
+        return Ok(Target::Alias(Box::new(revision), alias, Box::new(version)));
     }
-    resolve::version(tx, &latest, qualifier)?.map(Target::Version).ok_or_else(missing)
+    resolve::version(tx, &latest, qualifier)?
+        .map(|version| Target::Version(Box::new(version)))
+        .ok_or_else(missing)
 }
 
 /// An alias of a function, with what it says.

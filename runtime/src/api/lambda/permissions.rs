@@ -120,7 +120,7 @@ fn write(
 ) -> Result<(), Fault> {
     match target {
         Target::Version(record) => {
-            let record = FunctionRecord { revision: record.revision + 1, policy, ..record };
+            let record = FunctionRecord { revision: record.revision + 1, policy, ..*record };
             if record.is_latest() {
                 let scope = caller.scope();
                 return Ok(tx.put_function(&scope.account, &scope.region, &record)?);

@@ -26,7 +26,7 @@ impl Guest for Web {
         };
         let (delivery, attempt) = (header("x-logboom-delivery-id"), header("x-logboom-attempt"));
         let path = request.path_with_query().unwrap_or_default();
-        let body = read(request.consume().unwrap());
+        let body = read(&request.consume().unwrap());
         let words: Vec<&str> = body.trim_matches('"').split(' ').collect();
         match words.as_slice() {
             ["status", code] => answer(out, code.parse().unwrap(), "as you like"),
@@ -60,7 +60,7 @@ impl Guest for Web {
     }
 }
 
-fn read(body: IncomingBody) -> String {
+fn read(body: &IncomingBody) -> String {
     let stream = body.stream().unwrap();
     let mut all = Vec::new();
     while let Ok(chunk) = stream.blocking_read(64 << 10) {
@@ -110,5 +110,5 @@ fn send(method: &str, url: &str, secret: Option<&str>, text: &str) -> Result<(u1
     answer.subscribe().block();
     let answer = answer.get().unwrap().unwrap().map_err(|error| error.to_string())?;
     let status = answer.status();
-    Ok((status, read(answer.consume().unwrap())))
+    Ok((status, read(&answer.consume().unwrap())))
 }
