@@ -39,12 +39,14 @@ export const subscription = {
     lines.forEach((line) => write('info', line));
     const topic = setting('TOPIC');
     if (topic !== null) {
-      publish(topic, {
-        subject: `${events.length} errors in ${context.logGroup}`,
-        message: lines.join('\n') + '\n',
-        attributes: [],
-        dedupKey: context.deliveryId,
-      });
+      const subject = `${events.length} errors in ${context.logGroup}`;
+      const message = lines.join('\n') + '\n';
+      try {
+        publish(topic, { subject, message, attributes: [], dedupKey: context.deliveryId });
+      } catch (error) {
+        const { tag, val } = error.payload ?? error;
+        throw { tag: 'permanent', val: `${topic} was not told: ${tag} ${val ?? ''}` };
+      }
     }
     return { failed: [] };
   },

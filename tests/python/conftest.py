@@ -134,11 +134,11 @@ class Server:
             raise AssertionError(f"logboom {arguments} failed ({done.returncode}): {done.stderr}")
         return done
 
-    def http(self, method, path, body=None, headers=None):
+    def http(self, method, path, body=None, headers=None, timeout=30):
         """A raw request; gives (status, headers, body) whatever the status."""
         request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers or {})
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()
@@ -150,7 +150,9 @@ class Server:
     def advance(self, seconds):
         """Moves the virtual clock; what falls due in between has happened when this returns."""
         body = json.dumps({"advance_ms": int(seconds * 1000)}).encode()
-        status, _, answer = self.http("POST", "/_logboom/clock", body, {"content-type": "application/json"})
+        headers = {"content-type": "application/json"}
+        # A day of a function that is tried each minute is a day's work.
+        status, _, answer = self.http("POST", "/_logboom/clock", body, headers, timeout=180)
         assert status == 200, answer
         return json.loads(answer)["now_ms"]
 

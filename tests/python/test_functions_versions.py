@@ -66,7 +66,7 @@ def test_a_version_runs_as_it_was_published(server, name):
 
     answer = lambdas.invoke(FunctionName=one, Qualifier="1", Payload=b'"one"', LogType="Tail")
     assert (answer["ExecutedVersion"], answer["Payload"].read()) == ("1", b'"one"')
-    assert re.search(r"START RequestId: \S+ Version: 1\n", base64.b64decode(answer["LogResult"]).decode())
+    assert re.search(r"START RequestId: \S+ Version: 1 Digest: [0-9a-f]{64}\n", base64.b64decode(answer["LogResult"]).decode())
     answer = lambdas.invoke(FunctionName=f"{one}:2")
     assert answer["ExecutedVersion"] == "2" and json.load(answer["Payload"])["errorMessage"] == "it failed"
     answer = lambdas.invoke(FunctionName=f"{ARN}{one}:$LATEST")
