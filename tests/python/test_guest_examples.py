@@ -157,14 +157,36 @@ def test_access_metrics_make_metrics_of_access_logs(virtual):
     assert total("Errors", Method="GET", Class="5xx") == 1
 
 
-def test_error_rate_is_a_subscription_too(virtual):
-    tags = {"logboom:allow-state": "true", "logboom:allow-publish": "ops"}
-    deploy(virtual, "rate", guest("error_rate"), Tags=tags, Environment={"Variables": {"TOPIC": "ops"}})
-    subscribe(virtual, "/web", "rate")
+def test_error_rate_tells_rates_on_its_schedule(virtual, webhook):
+    deploy(virtual, "rate", guest("error_rate"), **inbox(virtual, webhook))
+    for group in ("/web", "/db"):
+        subscribe(virtual, group, "rate")
+    schedule = json.dumps({"expression": "cron(0 * * * ? *)", "function": "rate"}).encode()
+    assert virtual.http("PUT", "/_logboom/schedules/hourly", schedule)[0] == 200
     virtual.put("/web", "s", ["fine", "ERROR one", "fine", "fine"])
+    virtual.put("/db", "s", ["FATAL", "ok"])
     virtual.advance(1)
-    assert said(virtual, "rate") == [], "no error: it may count"
-    assert [line.split()[0] for line in lines(virtual, "rate")] == ["START", "END", "REPORT"]
+    virtual.put("/web", "s", ["fine", "fine", "fine", "fine"])
+    virtual.advance(3600)
+    told = json.loads(webhook.next()["body"])
+    assert "Errors: 50.00 % at worst" in json.dumps(told)
+    assert " 50.00 %  1 of 2 in /db\\n 12.50 %  1 of 8 in /web\\n" in json.dumps(told)
+    virtual.put("/web", "s", ["ERROR", "ERROR"])
+    virtual.advance(3600)
+    assert "100.00 %  2 of 2 in /web" in webhook.next()["body"].decode(), "counts start over"
+    assert webhook.requests.empty()
+
+
+def test_ip_functions_in_queries(fresh):
+    deploy(fresh, "ip", guest("ip_functions"))
+    ips = ["10.1.2.3", "10.1.9.9", "8.8.8.8", "169.254.169.254", "2001:4860:4860::8888", "nonsense"]
+    fresh.put("/web", "s", [json.dumps({"ip": ip}) for ip in ips])
+    rows = query(fresh, "/web", "stats count(*) as n by ipClass(ip) as class | sort class asc")
+    assert {row.get("class"): row["n"] for row in rows} == {
+        None: "1", "instance metadata": "1", "private": "2", "public": "2",
+    }
+    rows = query(fresh, "/web", 'filter ipInside(ip, "10.0.0.0/8", "2001:4860::/32") | stats count(*) as n by ipNetwork(ip, 16) as net')
+    assert {row["net"]: row["n"] for row in rows} == {"10.1.0.0/16": "2", "2001::/16": "1"}
 
 
 SECRET = "audit-token-4711"
