@@ -54,7 +54,7 @@ const SLOT_BYTES: u64 = 96;
 const USES_MAX: u8 = 3;
 
 /// Of so many new parts one is taken while there is no room.
-const TAKEN: u32 = 8;
+const TAKEN: u32 = 4;
 
 /// The queues of a shard, in the order of their part of it.
 const INDEX: usize = 0;
@@ -126,7 +126,9 @@ impl Cache {
         let mut shard = self.shard(&key).write().unwrap_or_else(PoisonError::into_inner);
         let queue = if matches!(key.2, Part::Head | Part::Filter | Part::Joined) { INDEX } else { SHORT };
         let slot = Slot { kept, bytes, queue, uses: AtomicU8::new(0) };
-        if shard.slots.contains_key(&key) || !shard.takes(bytes, self.shard_bytes) {
+        // What says which blocks are read at all is always taken.
+        let takes = queue == INDEX || shard.takes(bytes, self.shard_bytes);
+        if shard.slots.contains_key(&key) || !takes {
             return;
         }
         shard.slots.insert(key, slot);

@@ -72,7 +72,8 @@ fn merging_stops_by_itself_and_leaves_large_segments_alone() {
     let merged = bench.store.counters().merged_segments;
     merge(&bench.store);
     assert_eq!(bench.store.counters().merged_segments, merged, "nothing is left to do");
-    assert!(merged >= 39 && segment_count(&bench.disk) < 10, "{merged} {}", segment_count(&bench.disk));
+    // The sealer merges too, whenever it comes to it: at the end up to three small ones are too few for a merge.
+    assert!(merged >= 36 && segment_count(&bench.disk) < 10, "{merged} {}", segment_count(&bench.disk));
     assert!(bench.disk.list().unwrap().contains(&large));
 }
 
