@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a function of a module costs in a query: the server's CPU time per row, over the same query without it.
 
-    query_functions.py [--bin target/release/logboom] [--guest target/wasm32-wasip2/guest/columns_guest.wasm] [-n 1000000] [--rounds 5]
+    query_functions.py [--bin target/release/logboom] [--guest target/wasm32-wasip2/guest/columns_guest.wasm] [-n 1000000] [--rounds 5] [--only NAME]
 
 Run by hand; needs nothing but Python. `n` events `{"n":..,"ip":..,"svc":..}` are stored once; then each pair of queries
 is run in turn. The answers are checked. All rows go through the function: a whole number, a text that is different in
@@ -61,7 +61,7 @@ class Server:
         query = self.logs("StartQuery", logGroupName="/b", startTime=now - 86_400, endTime=now + 60, queryString=text)["queryId"]
         while (got := self.logs("GetQueryResults", queryId=query))["status"] in ("Scheduled", "Running"):
             time.sleep(0.02)
-        assert got["status"] == "Complete", got["status"]
+        assert got["status"] == "Complete", self.call("logs", "GET", f"/_logboom/queries/{query}", None)
         rows = [{cell["field"]: cell["value"] for cell in row} for row in got["results"]]
         return rows, self.cpu_s() - before
 
@@ -98,13 +98,14 @@ def main():
     options.add_argument("--guest", default=ROOT / "target" / "wasm32-wasip2" / "guest" / "columns_guest.wasm")
     options.add_argument("-n", type=int, default=1_000_000)
     options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--only", help="one of the pairs")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         server = Server(given.bin, folder)
         try:
             load(server, given.n)
             deploy(server, pathlib.Path(given.guest).read_bytes())
-            for what, called, plain in PAIRS:
+            for what, called, plain in (pair for pair in PAIRS if given.only in (None, pair[0])):
                 costs = []
                 for _ in range(given.rounds):
                     (without, without_s), (rows, with_s) = server.query(plain), server.query(called)

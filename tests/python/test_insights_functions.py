@@ -111,6 +111,14 @@ def test_a_function_that_fails_fails_its_query_by_name(app, call, said):
         assert len(rows(app, "filter note != 'boom' and picky(note) = 'fine' | fields n")) == 19
 
 
+def test_the_thread_that_failed_says_why(app):
+    """Blocks are read on several threads; those that another one's failure stops have nothing to say."""
+    for stream in range(12):
+        app.put("/many", f"s{stream}", ['{"note": "boom"}'] * 50)
+    for _ in range(10):
+        assert "does not like boom" in reason(app, start(app, "fields picky(note) as x", "/many"))["reason"]
+
+
 def test_two_modules_with_one_name_are_ambiguous(fresh):
     for name in ("first", "second"):
         deploy(fresh, name, guest("columns_guest"))

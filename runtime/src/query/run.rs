@@ -105,6 +105,12 @@ fn scan(app: &App, session: &Session) -> Result<insights::Output, Broken> {
         }
         parts
     });
+    // A thread that failed has stopped the others: what it says is why there is no answer.
+    let failed =
+        |part: &Result<Execution, Broken>| part.as_ref().is_err_and(|why| !matches!(why, Broken::Stopped));
+    if let Some(at) = parts.iter().position(failed) {
+        parts.swap(0, at);
+    }
     // There is always the part of this thread.
     let mut whole = parts.remove(0)?;
     for part in parts {
