@@ -6,7 +6,7 @@ import os
 import pytest
 
 from conftest import ACCOUNT, GUESTS, REGION
-from test_functions import deploy, guest, lines, update
+from test_functions import deploy, guest, lines, update, zipped
 
 ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
 LANGUAGES = ["rust", "js", "python", "c", "go"]
@@ -25,8 +25,8 @@ def foreign(module):
 
 
 def deploy_slowly(server, name, code, **settings):
-    """As `deploy`, for modules of many megabytes: a debug build needs a while to compile them."""
-    deploy(server, name, code, wait=False, **settings)
+    """As `deploy`, for modules of many megabytes: packed for the way, and a debug build needs a while to compile them."""
+    deploy(server, name, zipped(code), wait=False, **settings)
     waiter = server.functions.get_waiter("function_active_v2")
     waiter.wait(FunctionName=name, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000})
 
