@@ -274,7 +274,10 @@ impl ColumnBlock {
     /// # Panics
     /// If no template names the column.
     pub fn column_rows(&self, column: u32) -> Result<Option<&[u32]>, ReadError> {
-        Ok(self.map()?.and_then(|map| map.column_rows(column)))
+        match (self.map()?, &self.body) {
+            (Some(map), Body::Stored { chunks, .. }) => Ok(map.column_rows(&**chunks, column)),
+            _ => Ok(None),
+        }
     }
 
     /// What is known of the values of a column without reading it; `None` in a block without templates.

@@ -28,6 +28,7 @@ pub(crate) use rowmap::RowMap;
 use crate::codec::Malformed;
 use crate::column::Column;
 use crate::error::ReadError;
+use rowmap::Numbers;
 
 /// The chunk of the timestamps.
 pub(crate) const TIMES: u32 = 0;
@@ -38,6 +39,8 @@ pub(crate) const TEMPLATES: u32 = 2;
 /// The chunk of all small columns; those behind it hold one column each. Also the first key of a decoded
 /// column, see [`Chunks::decoded`].
 pub(crate) const COLUMNS: u32 = 3;
+/// The first key of the rows that columns have, see [`Chunks::decoded`]. There are fewer columns.
+const ROW_LISTS: u32 = 1 << 31;
 
 /// A block as bytes.
 pub(crate) struct Composed {
@@ -55,7 +58,8 @@ pub(crate) trait Chunks: Send + Sync {
     /// Names the place of damage that was found in a chunk.
     fn corrupt(&self, malformed: Malformed) -> ReadError;
 
-    /// What was kept under a key: 0, 1, 2 as the chunks, 3 + number for columns.
+    /// What was kept under a key: 0, 1, 2 as the chunks, 3 + number for columns, [`ROW_LISTS`] + number for lists of
+    /// rows.
     fn decoded(&self, _key: u32) -> Option<Decoded> {
         None
     }
@@ -69,7 +73,8 @@ pub(crate) trait Chunks: Send + Sync {
 pub(crate) enum Decoded {
     Times(Arc<Times>),
     Origins(Arc<Origins>),
-    Map(Arc<RowMap>),
+    Numbers(Arc<Numbers>),
+    List(Arc<Vec<u32>>),
     Column(Arc<Column>),
 }
 
@@ -78,7 +83,8 @@ impl Decoded {
         let bytes = match self {
             Self::Times(times) => times.memory_bytes(),
             Self::Origins(origins) => origins.memory_bytes(),
-            Self::Map(map) => map.memory_bytes(),
+            Self::Numbers(numbers) => numbers.memory_bytes(),
+            Self::List(rows) => rows.len() * 4,
             Self::Column(column) => column.memory_bytes(),
         };
         bytes as u64 + 64

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::head::{self, Head, Template};
 use super::origin::{self, Origins, Times};
-use super::rowmap::RowMap;
+use super::rowmap::{Numbers, RowMap};
 use super::{COLUMNS, Chunks, Decoded, ORIGINS, TEMPLATES, TIMES, rebuild, search};
 use crate::block::{BlockMeta, Rows};
 use crate::codec::Malformed;
@@ -85,15 +85,15 @@ impl Opened {
 
     /// Which rows have which template and column.
     pub(crate) fn map(&self, chunks: &dyn Chunks) -> Result<Arc<RowMap>, ReadError> {
-        if let Some(Decoded::Map(map)) = chunks.decoded(TEMPLATES) {
-            return Ok(map);
+        if let Some(Decoded::Numbers(numbers)) = chunks.decoded(TEMPLATES) {
+            return Ok(Arc::new(RowMap::of(numbers)));
         }
         let numbers = if self.head.templates.len() > 1 { chunks.chunk(TEMPLATES)? } else { Arc::default() };
-        let map = RowMap::new(self.len(), &self.head.templates, &self.head.columns, &numbers)
+        let numbers = Numbers::new(self.len(), &self.head.templates, &self.head.columns, &numbers)
             .map_err(|error| chunks.corrupt(error))?;
-        let map = Arc::new(map);
-        chunks.keep(TEMPLATES, &Decoded::Map(Arc::clone(&map)));
-        Ok(map)
+        let numbers = Arc::new(numbers);
+        chunks.keep(TEMPLATES, &Decoded::Numbers(Arc::clone(&numbers)));
+        Ok(Arc::new(RowMap::of(numbers)))
     }
 
     pub(crate) fn column(&self, chunks: &dyn Chunks, column: u32) -> Result<Arc<Column>, ReadError> {
@@ -104,7 +104,7 @@ impl Opened {
         // The map checks that the column has the rows that its templates say.
         let map = self.map(chunks)?;
         let gathered: Vec<i64>;
-        let times = match (entry.head.needs_times(), map.column_rows(column)) {
+        let times = match (entry.head.needs_times(), map.column_rows(chunks, column)) {
             (false, _) if entry.head.rows() <= NO_TIMES.len() => &NO_TIMES[..entry.head.rows()],
             (false, _) => {
                 gathered = vec![0; entry.head.rows()];

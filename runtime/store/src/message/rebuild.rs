@@ -22,7 +22,7 @@ pub(super) fn push_messages(
 ) -> Result<(), ReadError> {
     let map = opened.map(chunks)?;
     let rows = rows.filter(|rows| rows.len() < map.rows());
-    let wanted = Wanted::of(opened, &map, rows);
+    let wanted = Wanted::of(opened, chunks, &map, rows);
     let mut columns: Vec<Option<Arc<Column>>> = vec![None; opened.columns()];
     for (column, slot) in columns.iter_mut().enumerate().filter(|(column, _)| wanted.columns[*column]) {
         *slot = Some(opened.column(chunks, column as u32)?);
@@ -76,7 +76,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(opened: &Opened, map: &RowMap, rows: Option<&[u32]>) -> Self {
+    fn of(opened: &Opened, chunks: &dyn Chunks, map: &RowMap, rows: Option<&[u32]>) -> Self {
         let mut templates = vec![rows.is_none(); opened.templates().len()];
         rows.unwrap_or_default().iter().for_each(|&row| templates[map.template(row as usize)] = true);
         let mut columns = vec![false; opened.columns()];
@@ -88,7 +88,7 @@ impl Wanted {
             for column in (0..columns.len()).filter(|&column| columns[column]) {
                 let set = map.set_of(column as u32);
                 if !std::mem::replace(&mut made[set], true) {
-                    sets[set] = indices_of(map.column_rows(column as u32), rows);
+                    sets[set] = indices_of(map.column_rows(chunks, column as u32), rows);
                 }
             }
             sets

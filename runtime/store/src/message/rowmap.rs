@@ -1,13 +1,14 @@
 //! Owns which rows of a block have which template and which column. Refuses to know what is in them.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::head::{ColumnEntry, Template};
+use super::{Chunks, Decoded, ROW_LISTS};
 use crate::codec::Malformed;
 
-/// Which template each row has, and which rows each column has.
+/// Which template each row has, and which columns have the same rows.
 #[derive(Debug)]
-pub(crate) struct RowMap {
+pub(crate) struct Numbers {
     rows: usize,
     /// Empty when all rows are template 0.
     of_rows: Vec<u16>,
@@ -21,11 +22,9 @@ struct Set {
     /// By template number.
     templates: Vec<bool>,
     len: usize,
-    /// Made when asked for; empty when the set has all rows.
-    rows: OnceLock<Vec<u32>>,
 }
 
-impl RowMap {
+impl Numbers {
     /// `numbers`: chunk 2.
     pub(super) fn new(
         rows: usize,
@@ -58,52 +57,85 @@ impl RowMap {
             let next = map.sets.len() as u16;
             let set = *known.entry(templates.clone()).or_insert(next);
             if set == next {
-                map.sets.push(Set { templates, len, rows: OnceLock::new() });
+                map.sets.push(Set { templates, len });
             }
             map.set_of.push(set);
         }
         Ok(map)
     }
 
+    pub(super) fn memory_bytes(&self) -> usize {
+        let sets: usize = self.sets.iter().map(|set| set.templates.len() + 40).sum();
+        self.of_rows.len() * 2 + self.set_of.len() * 2 + sets
+    }
+
+    /// The rows of a set, ascending.
+    fn rows_of(&self, set: &Set) -> Vec<u32> {
+        let mut rows = vec![0; set.len + 1];
+        let mut len = 0;
+        for (row, &number) in self.of_rows.iter().enumerate() {
+            // Without a branch: which template comes next cannot be foretold.
+            rows[len] = row as u32;
+            len += usize::from(set.templates[usize::from(number)]);
+        }
+        rows.truncate(set.len);
+        rows
+    }
+}
+
+/// Which template each row has, and which rows each column has, for one reader.
+#[derive(Debug)]
+pub(crate) struct RowMap {
+    numbers: Arc<Numbers>,
+    /// The rows of each set, once they were asked for.
+    lists: Box<[OnceLock<Arc<Vec<u32>>>]>,
+}
+
+impl RowMap {
+    pub(super) fn of(numbers: Arc<Numbers>) -> Self {
+        let lists = numbers.sets.iter().map(|_| OnceLock::new()).collect();
+        Self { numbers, lists }
+    }
+
     pub(super) fn rows(&self) -> usize {
-        self.rows
+        self.numbers.rows
     }
 
     /// The template of each row; `None` when all are template 0.
     pub(crate) fn of_rows(&self) -> Option<&[u16]> {
-        (!self.of_rows.is_empty()).then_some(&self.of_rows)
+        let of_rows = &self.numbers.of_rows;
+        (!of_rows.is_empty()).then_some(of_rows)
     }
 
     #[inline]
     pub(super) fn template(&self, row: usize) -> usize {
-        self.of_rows.get(row).map_or(0, |&number| usize::from(number))
+        self.numbers.of_rows.get(row).map_or(0, |&number| usize::from(number))
     }
 
     /// How many sets of columns there are.
     pub(super) fn sets(&self) -> usize {
-        self.sets.len()
+        self.numbers.sets.len()
     }
 
     /// Columns with the same set have the same rows.
     pub(super) fn set_of(&self, column: u32) -> usize {
-        usize::from(self.set_of[column as usize])
+        usize::from(self.numbers.set_of[column as usize])
     }
 
-    /// The rows that have the column; `None` = all.
-    pub(crate) fn column_rows(&self, column: u32) -> Option<&[u32]> {
-        let set = &self.sets[self.set_of(column)];
-        if set.len == self.rows {
+    /// The rows that have the column; `None` = all. `chunks`: those of the block of this map.
+    pub(crate) fn column_rows(&self, chunks: &dyn Chunks, column: u32) -> Option<&[u32]> {
+        let set = self.set_of(column);
+        if self.numbers.sets[set].len == self.rows() {
             return None;
         }
-        Some(set.rows.get_or_init(|| {
-            let numbers = self.of_rows.iter().enumerate();
-            let mine = numbers.filter(|(_, number)| set.templates[usize::from(**number)]);
-            mine.map(|(row, _)| row as u32).collect()
+        Some(self.lists[set].get_or_init(|| {
+            let key = ROW_LISTS + set as u32;
+            if let Some(Decoded::List(rows)) = chunks.decoded(key) {
+                return rows;
+            }
+            let rows = Arc::new(self.numbers.rows_of(&self.numbers.sets[set]));
+            chunks.keep(key, &Decoded::List(Arc::clone(&rows)));
+            rows
         }))
-    }
-
-    pub(super) fn memory_bytes(&self) -> usize {
-        let sets: usize = self.sets.iter().map(|set| set.len * 4 + set.templates.len() + 64).sum();
-        self.of_rows.len() * 2 + self.set_of.len() * 2 + sets
     }
 }

@@ -141,7 +141,7 @@ impl<'a> Search<'a> {
                 continue;
             }
             let map = self.map()?;
-            let rows = match (hits, map.column_rows(column)) {
+            let rows = match (hits, map.column_rows(self.chunks, column)) {
                 (Hits::None, _) => Vec::new(),
                 (Hits::All, None) => (0..map.rows() as u32).collect(),
                 (Hits::All, Some(rows)) => rows.to_vec(),
@@ -167,7 +167,7 @@ impl<'a> Search<'a> {
             let map = self.map()?;
             if !lay.right.is_empty() {
                 let column = self.column(template.columns[lay.part])?;
-                let mut cursor = Cursor::new(map.column_rows(template.columns[lay.part]));
+                let mut cursor = Cursor::new(map.column_rows(self.chunks, template.columns[lay.part]));
                 let mut value = Vec::new();
                 rows.retain(|&row| {
                     value.clear();
@@ -229,7 +229,7 @@ impl<'a> Search<'a> {
         let mine = |row: &u32| map.template(*row as usize) == number;
         Ok(Some(match sure {
             None => (0..map.rows() as u32).filter(mine).collect(),
-            Some((column, hits)) => match map.column_rows(column) {
+            Some((column, hits)) => match map.column_rows(self.chunks, column) {
                 None => hits.into_iter().filter(mine).collect(),
                 Some(rows) => hits.into_iter().map(|hit| rows[hit as usize]).filter(mine).collect(),
             },
@@ -252,7 +252,7 @@ impl<'a> Search<'a> {
                 break;
             }
             let column = self.column(template.columns[at])?;
-            let mut cursor = Cursor::new(map.column_rows(template.columns[at]));
+            let mut cursor = Cursor::new(map.column_rows(self.chunks, template.columns[at]));
             let part = &template.parts[at];
             open.retain_mut(|(row, left)| {
                 value.clear();
