@@ -8,7 +8,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use insights::{
-    Block, Codes, Execution, Facts, Fraction, NoFunctions, Output, Query, Templates, Texts, Variable, Window,
+    Block, Codes, Execution, Facts, Fraction, NoFunctions, Numbers, Output, Query, Templates, Texts,
+    Variable, Window,
 };
 
 const START_MS: i64 = 1_795_129_200_000;
@@ -72,11 +73,15 @@ impl Held {
                 codes: Codes::U8(codes),
                 values: values.iter().map(String::as_str).collect(),
             },
-            Held::Ints(values) => Variable::Ints(values),
-            Held::Decimals(mantissas) => {
-                Variable::Decimals { mantissas, scale: 3, fraction: Fraction::Trimmed }
+            Held::Ints(values) => Variable::Ints(Numbers::I64(values)),
+            Held::Decimals(mantissas) => Variable::Decimals {
+                mantissas: Numbers::I64(mantissas),
+                scale: 3,
+                fraction: Fraction::Trimmed,
+            },
+            Held::Users(values) => {
+                Variable::Numbered { prefix: "u-", suffix: "", width: 7, values: Numbers::I64(values) }
             }
-            Held::Users(values) => Variable::Numbered { prefix: "u-", suffix: "", width: 7, values },
             Held::Texts(texts) => Variable::Texts { text: &texts.text, ends: &texts.ends },
         }
     }
@@ -165,7 +170,7 @@ impl Templates for Lent {
         self.columns.object
     }
 
-    fn of_rows(&self) -> Option<&[u16]> {
+    fn of_rows(&self) -> Option<&[u8]> {
         None
     }
 

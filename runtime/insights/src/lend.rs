@@ -1,6 +1,7 @@
 //! What a block lends besides whole messages: texts by row, and the templates and typed columns that
 //! its messages are made of. Refuses to know how any of it is stored.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Texts, one after another.
@@ -69,7 +70,7 @@ pub trait Templates {
     fn is_object(&self, template: usize) -> bool;
 
     /// The template of every row; None if all rows have template 0.
-    fn of_rows(&self) -> Option<&[u16]>;
+    fn of_rows(&self) -> Option<&[u8]>;
 
     /// The rows whose template has the column, ascending; None if all have.
     fn column_rows(&self, column: u32) -> Option<&[u32]>;
@@ -132,6 +133,19 @@ pub enum Codes<'a> {
     U16(&'a [u16]),
 }
 
+/// Whole numbers. What is not of eight bytes is never negative.
+#[derive(Debug, Clone, Copy)]
+pub enum Numbers<'a> {
+    /// Of one byte each.
+    U8(&'a [u8]),
+    /// Of two bytes each.
+    U16(&'a [u16]),
+    /// Of four bytes each.
+    U32(&'a [u32]),
+    /// Any.
+    I64(&'a [i64]),
+}
+
 /// How a decimal number is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fraction {
@@ -154,11 +168,11 @@ pub enum Variable<'a> {
         values: Vec<&'a str>,
     },
     /// Whole numbers as Rust prints them.
-    Ints(&'a [i64]),
+    Ints(Numbers<'a>),
     /// Decimal fractions with a point: `mantissa / 10^scale`, never written as minus zero.
     Decimals {
         /// One per value of the column.
-        mantissas: &'a [i64],
+        mantissas: Numbers<'a>,
         /// Digits after the point, at least one.
         scale: u8,
         /// How they are written.
@@ -173,7 +187,7 @@ pub enum Variable<'a> {
         /// Digits to which the number is filled up with zeros; 0 or 1: as it is.
         width: u8,
         /// One per value of the column.
-        values: &'a [i64],
+        values: Numbers<'a>,
     },
     /// Any texts: value `i` is `text[ends[i - 1]..ends[i]]`, with 0 before the first.
     Texts {
@@ -194,19 +208,65 @@ impl Codes<'_> {
     }
 }
 
+impl<'a> Numbers<'a> {
+    /// How many.
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Numbers::U8(list) => list.len(),
+            Numbers::U16(list) => list.len(),
+            Numbers::U32(list) => list.len(),
+            Numbers::I64(list) => list.len(),
+        }
+    }
+
+    /// One number.
+    pub(crate) fn get(self, index: usize) -> i64 {
+        match self {
+            Numbers::U8(list) => i64::from(list[index]),
+            Numbers::U16(list) => i64::from(list[index]),
+            Numbers::U32(list) => i64::from(list[index]),
+            Numbers::I64(list) => list[index],
+        }
+    }
+
+    /// The numbers at the given indexes, or all of them.
+    pub(crate) fn pick(self, at: Option<&[u32]>) -> Cow<'a, [i64]> {
+        match (self, at) {
+            (Numbers::I64(list), None) => Cow::Borrowed(list),
+            _ => Cow::Owned(self.pick_as(at, |number| number)),
+        }
+    }
+
+    /// What is made of each of the numbers at the given indexes, or of all of them.
+    pub(crate) fn pick_as<T>(self, at: Option<&[u32]>, make: impl Fn(i64) -> T) -> Vec<T> {
+        fn each<N: Copy + Into<i64>, T>(list: &[N], at: Option<&[u32]>, make: impl Fn(i64) -> T) -> Vec<T> {
+            match at {
+                None => list.iter().map(|number| make((*number).into())).collect(),
+                Some(at) => at.iter().map(|index| make(list[*index as usize].into())).collect(),
+            }
+        }
+        match self {
+            Numbers::U8(list) => each(list, at, make),
+            Numbers::U16(list) => each(list, at, make),
+            Numbers::U32(list) => each(list, at, make),
+            Numbers::I64(list) => each(list, at, make),
+        }
+    }
+}
+
 impl Variable<'_> {
     /// Writes one value as it stands in the message.
     pub fn write(&self, index: usize, out: &mut String) {
         match self {
             Variable::Constant(text) => out.push_str(text),
             Variable::Dictionary { codes, values } => out.push_str(values[codes.get(index)]),
-            Variable::Ints(values) => write_int(values[index], 1, out),
+            Variable::Ints(values) => write_int(values.get(index), 1, out),
             Variable::Decimals { mantissas, scale, fraction } => {
-                write_decimal(mantissas[index], *scale, *fraction, out);
+                write_decimal(mantissas.get(index), *scale, *fraction, out);
             }
             Variable::Numbered { prefix, suffix, width, values } => {
                 out.push_str(prefix);
-                write_int(values[index], usize::from(*width), out);
+                write_int(values.get(index), usize::from(*width), out);
                 out.push_str(suffix);
             }
             Variable::Texts { text, ends } => out.push_str(&text[Texts::span(ends, index)]),
@@ -259,14 +319,23 @@ mod tests {
 
     #[test]
     fn every_kind_of_variable_is_written_as_it_stood() {
-        let fixed = |mantissas| Variable::Decimals { mantissas, scale: 2, fraction: Fraction::Fixed };
-        let trimmed = |mantissas| Variable::Decimals { mantissas, scale: 3, fraction: Fraction::Trimmed };
-        let numbered = |width| Variable::Numbered { prefix: "u-", suffix: "/x", width, values: &[623] };
+        let fixed = |mantissas| Variable::Decimals {
+            mantissas: Numbers::I64(mantissas),
+            scale: 2,
+            fraction: Fraction::Fixed,
+        };
+        let trimmed = |mantissas| Variable::Decimals {
+            mantissas: Numbers::I64(mantissas),
+            scale: 3,
+            fraction: Fraction::Trimmed,
+        };
+        let numbered =
+            |width| Variable::Numbered { prefix: "u-", suffix: "/x", width, values: Numbers::U16(&[623]) };
         let dictionary = Variable::Dictionary { codes: Codes::U8(&[1]), values: vec!["a", "b"] };
         for (variable, want) in [
             (Variable::Constant("k"), "k"),
             (dictionary, "b"),
-            (Variable::Ints(&[-12]), "-12"),
+            (Variable::Ints(Numbers::I64(&[-12])), "-12"),
             (fixed(&[150]), "1.50"),
             (fixed(&[-5]), "-0.05"),
             (trimmed(&[19180]), "19.18"),

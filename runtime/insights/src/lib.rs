@@ -29,7 +29,7 @@ pub use block::{Block, Column};
 pub use error::{CompileError, Error};
 pub use function::is_built_in;
 pub use guest::{Functions, Guest, NoFunctions, Resolution, Signature, Type};
-pub use lend::{Codes, Facts, Fraction, Templates, Texts, Variable};
+pub use lend::{Codes, Facts, Fraction, Numbers, Templates, Texts, Variable};
 pub use limits::Limits;
 pub use memory::{MemoryBlock, MemoryEvent};
 pub use plan::needs::{Literal, LiteralKind, Needs, Order};

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
-use insights::{Facts, Fraction, Templates, Texts, Variable};
+use insights::{Facts, Fraction, Numbers, Templates, Texts, Variable};
 use store::{Column, ColumnBlock, EventId, Position, ReadError};
 
 use super::pointer::Pointer;
@@ -224,7 +224,7 @@ impl Templates for Lent<'_> {
         self.template(template).template.json
     }
 
-    fn of_rows(&self) -> Option<&[u16]> {
+    fn of_rows(&self) -> Option<&[u8]> {
         self.take(self.block.of_rows()).flatten()
     }
 
@@ -298,9 +298,9 @@ fn as_it_is(variable: store::Variable<'_>) -> Option<Variable<'_>> {
             },
             values: values.iter().map(|value| utf8(value)).collect::<Option<_>>()?,
         },
-        store::Variable::Ints(values) => Variable::Ints(values),
+        store::Variable::Ints(values) => Variable::Ints(numbers(values)),
         store::Variable::Decimals { mantissas, scale, style } => Variable::Decimals {
-            mantissas,
+            mantissas: numbers(mantissas),
             scale,
             fraction: match style {
                 store::Style::Fixed => Fraction::Fixed,
@@ -308,10 +308,22 @@ fn as_it_is(variable: store::Variable<'_>) -> Option<Variable<'_>> {
                 store::Style::Short => return None,
             },
         },
-        store::Variable::Numbered { prefix, suffix, width, values } => {
-            Variable::Numbered { prefix: utf8(prefix)?, suffix: utf8(suffix)?, width, values }
-        }
+        store::Variable::Numbered { prefix, suffix, width, values } => Variable::Numbered {
+            prefix: utf8(prefix)?,
+            suffix: utf8(suffix)?,
+            width,
+            values: numbers(values),
+        },
         store::Variable::Texts { text, ends } => Variable::Texts { text: utf8(text)?, ends },
         store::Variable::Other => return None,
     })
+}
+
+fn numbers(numbers: store::Numbers<'_>) -> Numbers<'_> {
+    match numbers {
+        store::Numbers::U8(list) => Numbers::U8(list),
+        store::Numbers::U16(list) => Numbers::U16(list),
+        store::Numbers::U32(list) => Numbers::U32(list),
+        store::Numbers::I64(list) => Numbers::I64(list),
+    }
 }

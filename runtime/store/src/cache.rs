@@ -187,8 +187,7 @@ impl Cache {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        let bytes =
-            |shard: &RwLock<Shard>| shard.read().unwrap_or_else(PoisonError::into_inner).bytes();
+        let bytes = |shard: &RwLock<Shard>| shard.read().unwrap_or_else(PoisonError::into_inner).bytes();
         self.shards.iter().map(bytes).sum()
     }
 }

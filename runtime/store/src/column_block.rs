@@ -262,7 +262,7 @@ impl ColumnBlock {
     ///
     /// # Errors
     /// The storage fails or the block is damaged.
-    pub fn of_rows(&self) -> Result<Option<&[u16]>, ReadError> {
+    pub fn of_rows(&self) -> Result<Option<&[u8]>, ReadError> {
         Ok(self.map()?.and_then(RowMap::of_rows))
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::strings::{Digits, Strings};
 use super::vector::{CodeList, Lent, Vector};
 use crate::discover::{lend_quoted, lend_token};
-use crate::lend::{Codes, Texts, Variable};
+use crate::lend::{Codes, Numbers, Texts, Variable};
 use crate::value::Value;
 
 /// What the text of a variable is.
@@ -50,16 +50,17 @@ pub(crate) fn shape<'b>(variable: Variable<'b>, form: Form, at: Option<&[u32]>) 
     match variable {
         Variable::Constant(text) => Vector::Constant(form.value(text)),
         Variable::Dictionary { codes, values } => dictionary(codes, &values, form, at),
-        Variable::Ints(list) if form == Form::Token => Vector::Ints(pick(list, at)),
-        Variable::Ints(list) => Vector::Digits(Digits::new("", "", 0, pick(list, at))),
+        Variable::Ints(list) if form == Form::Token => Vector::Ints(list.pick(at)),
+        Variable::Ints(list) => Vector::Digits(Digits::new("", "", 0, list.pick(at))),
         Variable::Decimals { mantissas, scale, .. } if form == Form::Token && is_exact(mantissas, scale) => {
             let divisor = 10f64.powi(i32::from(scale));
-            Vector::Floats(Cow::Owned(floats(mantissas, divisor, at)))
+            #[allow(clippy::cast_precision_loss)]
+            Vector::Floats(Cow::Owned(mantissas.pick_as(at, |mantissa| mantissa as f64 / divisor)))
         }
         Variable::Numbered { prefix, suffix, width, values }
             if form.is_plain(prefix) && form.is_plain(suffix) =>
         {
-            Vector::Digits(Digits::new(prefix, suffix, width, pick(values, at)))
+            Vector::Digits(Digits::new(prefix, suffix, width, values.pick(at)))
         }
         Variable::Texts { text, ends } => texts(text, ends, form, at),
         variable @ (Variable::Decimals { .. } | Variable::Numbered { .. }) => written(&variable, form, at),
@@ -97,17 +98,13 @@ fn dictionary<'b>(codes: Codes<'b>, values: &[&'b str], form: Form, at: Option<&
 
 /// Whether dividing gives exactly the float that the written number reads as: both operands are
 /// exact, and division rounds correctly.
-fn is_exact(mantissas: &[i64], scale: u8) -> bool {
+fn is_exact(mantissas: Numbers<'_>, scale: u8) -> bool {
     const EXACT: u64 = 1 << 53;
-    scale <= 22 && mantissas.iter().fold(0, |all, m| all | m.unsigned_abs()) < EXACT
-}
-
-#[allow(clippy::cast_precision_loss)]
-fn floats(mantissas: &[i64], divisor: f64, at: Option<&[u32]>) -> Vec<f64> {
-    match at {
-        None => mantissas.iter().map(|m| *m as f64 / divisor).collect(),
-        Some(at) => at.iter().map(|index| mantissas[*index as usize] as f64 / divisor).collect(),
-    }
+    let fits = match mantissas {
+        Numbers::I64(list) => list.iter().fold(0, |all, m| all | m.unsigned_abs()) < EXACT,
+        _ => true,
+    };
+    scale <= 22 && fits
 }
 
 fn texts<'b>(text: &'b str, ends: &'b [u32], form: Form, at: Option<&[u32]>) -> Vector<'b> {
@@ -168,11 +165,15 @@ mod tests {
         let tokens = Variable::Texts { text: "nulltrue1e3007", ends: &[4, 8, 11, 14] };
         assert_eq!(printed(tokens.clone(), Form::Token, None, 3), ["absent", "1", "1000"]);
         assert_eq!(printed(tokens, Form::Quoted, Some(&[3, 0]), 2), ["007", "null"]);
-        let escaped = Variable::Numbered { prefix: "\\u00e9", suffix: "", width: 0, values: &[5] };
+        let escaped =
+            Variable::Numbered { prefix: "\\u00e9", suffix: "", width: 0, values: Numbers::U8(&[5]) };
         assert_eq!(printed(escaped.clone(), Form::Quoted, None, 1), ["é5"]);
         assert_eq!(printed(escaped, Form::Raw, None, 1), ["\\u00e95"]);
-        let decimals =
-            || Variable::Decimals { mantissas: &[19_180, -1], scale: 3, fraction: Fraction::Trimmed };
+        let decimals = || Variable::Decimals {
+            mantissas: Numbers::I64(&[19_180, -1]),
+            scale: 3,
+            fraction: Fraction::Trimmed,
+        };
         assert_eq!(printed(decimals(), Form::Token, None, 2), ["19.18", "-0.001"]);
         assert_eq!(printed(decimals(), Form::Quoted, Some(&[1]), 1), ["-0.001"]);
     }
@@ -182,8 +183,11 @@ mod tests {
         for scale in 1..=22u8 {
             for mantissa in [1i64, 3, 7, 19_180, 123_456_789, 9_007_199_254_740_991, -5_555_555_555] {
                 let mantissas = [mantissa];
-                let variable =
-                    || Variable::Decimals { mantissas: &mantissas, scale, fraction: Fraction::Fixed };
+                let variable = || Variable::Decimals {
+                    mantissas: Numbers::I64(&mantissas),
+                    scale,
+                    fraction: Fraction::Fixed,
+                };
                 let mut text = String::new();
                 variable().write(0, &mut text);
                 let want: f64 = text.parse().expect("a number");

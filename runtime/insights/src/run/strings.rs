@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::vector::ABSENT;
-use crate::lend::{Texts, Variable};
+use crate::lend::{Numbers, Texts, Variable};
 
 /// Texts that lie in one text, one per row.
 #[derive(Debug, Clone)]
@@ -117,7 +117,7 @@ impl<'b> Digits<'b> {
 
     fn write(&self) -> Strings<'static> {
         let Digits { prefix, suffix, width, values, .. } = self;
-        let variable = Variable::Numbered { prefix, suffix, width: *width, values };
+        let variable = Variable::Numbered { prefix, suffix, width: *width, values: Numbers::I64(values) };
         let mut texts = Texts::default();
         let mut scratch = String::new();
         for index in 0..values.len() {
@@ -142,7 +142,7 @@ impl<'b> Digits<'b> {
     pub(crate) fn number_in(&self, text: &str) -> Option<i64> {
         let number = text.strip_prefix(self.prefix)?.strip_suffix(self.suffix)?.parse().ok()?;
         let mut written = String::new();
-        let values = &[number];
+        let values = Numbers::I64(&[number]);
         let Digits { prefix, suffix, width, .. } = self;
         Variable::Numbered { prefix, suffix, width: *width, values }.write(0, &mut written);
         (written == text).then_some(number)

@@ -2,6 +2,7 @@
 
 use super::choose::Input;
 use super::facts::bounds;
+use super::narrow::Narrow;
 use super::planes::{put_numbers, put_signed, read_numbers, signed};
 use super::{
     ByteSet, EncodedColumn, Facts, Head, Hits, Kind, Rows, Style, Values, Variable, digits, find_rendered,
@@ -160,7 +161,12 @@ impl Head for DecimalHead {
             return Err(Malformed("bytes behind decimals"));
         }
         let exact = mantissas.iter().all(|mantissa| mantissa.unsigned_abs() <= 1 << 53);
-        Ok(Box::new(Decimals { style: self.style, scale: self.scale, mantissas, exact }))
+        Ok(Box::new(Decimals {
+            style: self.style,
+            scale: self.scale,
+            mantissas: Narrow::of(mantissas),
+            exact,
+        }))
     }
 
     fn memory_bytes(&self) -> usize {
@@ -172,7 +178,7 @@ impl Head for DecimalHead {
 struct Decimals {
     style: u8,
     scale: u8,
-    mantissas: Vec<i64>,
+    mantissas: Narrow,
     /// No mantissa is beyond 2^53.
     exact: bool,
 }
@@ -207,7 +213,9 @@ impl Decimals {
 impl Values for Decimals {
     fn push_rows(&self, rows: Rows<'_>, out: &mut Vec<u8>, ends: &mut Vec<u32>) {
         let power = POWERS[usize::from(self.scale)];
-        rows.write(digits::ROOM * 2, out, ends, |row, place| self.write(self.mantissas[row], power, place));
+        rows.write(digits::ROOM * 2, out, ends, |row, place| {
+            self.write(self.mantissas.get(row), power, place)
+        });
     }
 
     /// Greater mantissas are not exact as f64, so that dividing them would not give what reading the text gives.
@@ -220,11 +228,11 @@ impl Values for Decimals {
             POINT => Style::Trimmed,
             _ => Style::Short,
         };
-        Variable::Decimals { mantissas: &self.mantissas, scale: self.scale, style }
+        Variable::Decimals { mantissas: self.mantissas.lend(), scale: self.scale, style }
     }
 
     fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.mantissas.len() * 8
+        size_of::<Self>() + self.mantissas.memory_bytes()
     }
 
     fn find(&self, needle: &[u8], rows: usize) -> Hits {

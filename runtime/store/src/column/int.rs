@@ -2,6 +2,7 @@
 
 use super::choose::Input;
 use super::facts::bounds;
+use super::narrow::Narrow;
 use super::planes::{put_numbers, put_signed, read_numbers, signed};
 use super::{
     ByteSet, EncodedColumn, Facts, Head, Hits, Kind, Rows, Values, Variable, digits, find_rendered,
@@ -132,7 +133,7 @@ impl Head for IntHead {
                 *number = number.wrapping_add(unit(self.stored, time));
             }
         }
-        Ok(Box::new(Ints(numbers)))
+        Ok(Box::new(Ints(Narrow::of(numbers))))
     }
 
     fn memory_bytes(&self) -> usize {
@@ -141,19 +142,19 @@ impl Head for IntHead {
 }
 
 #[derive(Debug)]
-struct Ints(Vec<i64>);
+struct Ints(Narrow);
 
 impl Values for Ints {
     fn push_rows(&self, rows: Rows<'_>, out: &mut Vec<u8>, ends: &mut Vec<u32>) {
-        rows.write(digits::ROOM, out, ends, |row, place| digits::write_canonical(self.0[row], place));
+        rows.write(digits::ROOM, out, ends, |row, place| digits::write_canonical(self.0.get(row), place));
     }
 
     fn variable(&self) -> Variable<'_> {
-        Variable::Ints(&self.0)
+        Variable::Ints(self.0.lend())
     }
 
     fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.0.len() * 8
+        size_of::<Self>() + self.0.memory_bytes()
     }
 
     fn find(&self, needle: &[u8], rows: usize) -> Hits {

@@ -31,6 +31,7 @@ use strings::Sheet;
 
 pub(crate) use choose::encode;
 pub use facts::{ByteSet, Facts};
+pub use narrow::Numbers;
 pub(crate) use strings::{Strings, rows_containing};
 
 /// Rows of a column, at most.
@@ -120,12 +121,12 @@ pub enum Variable<'a> {
         values: &'a [Box<[u8]>],
     },
     /// Whole numbers, each spelled without plus sign and leading zeros.
-    Ints(&'a [i64]),
+    Ints(Numbers<'a>),
     /// Decimal fractions: `mantissa / 10^scale` as f64 is what reading the text gives. Their spelling is the column's
     /// own affair.
     Decimals {
         /// One per row, none beyond 2^53.
-        mantissas: &'a [i64],
+        mantissas: Numbers<'a>,
         /// Digits behind the point.
         scale: u8,
         /// How they are spelled.
@@ -140,7 +141,7 @@ pub enum Variable<'a> {
         /// Digits of every number, with leading zeros; 0 = the shortest spelling.
         width: u8,
         /// One per row, none negative.
-        values: &'a [i64],
+        values: Numbers<'a>,
     },
     /// Texts: value `i` ends at `ends[i]` and starts where the one before it ends.
     Texts {

@@ -187,11 +187,10 @@ impl Head for PatternHead {
             }
         };
         let codes = read_plane(&mut reader, times.len())?;
-        let single = self.count == 1;
         let (rows, ranks) = self.ranks(&codes)?;
         let mut skeletons = Vec::with_capacity(self.count);
         for (text, rows) in texts.iter().zip(rows) {
-            skeletons.push(Skeleton::read(&mut reader, text, rows as usize, single)?);
+            skeletons.push(Skeleton::read(&mut reader, text, rows as usize)?);
         }
         if reader.left() != 0 {
             return Err(Malformed("bytes behind patterns"));
@@ -221,7 +220,7 @@ impl PatternHead {
             ranks.push(*rows);
             *rows += 1;
         }
-        Ok((rows, Narrow::of(&ranks)))
+        Ok((rows, Some(Narrow::of(ranks))))
     }
 }
 
@@ -280,22 +279,14 @@ struct Skeleton {
 #[derive(Debug)]
 struct Slot {
     style: u8,
-    numbers: Numbers,
+    /// None is negative.
+    numbers: Narrow,
     /// Of style 255.
     widths: Vec<u8>,
 }
 
-/// None of them is negative.
-#[derive(Debug)]
-enum Numbers {
-    Few(Narrow),
-    /// Lent as they are.
-    Wide(Vec<i64>),
-}
-
 impl Slot {
-    /// `wide`: the numbers are lent as `Variable::Numbered`.
-    fn read(reader: &mut Reader<'_>, rows: usize, wide: bool) -> Result<Self, Malformed> {
+    fn read(reader: &mut Reader<'_>, rows: usize) -> Result<Self, Malformed> {
         let style = reader.u8()?;
         if style > MAX_WIDTH && style != OWN_WIDTHS {
             return Err(Malformed("unknown style of numbers"));
@@ -305,32 +296,32 @@ impl Slot {
         if widths.iter().any(|&width| !(1..=i64::from(MAX_WIDTH)).contains(&width)) {
             return Err(Malformed("number too wide"));
         }
-        let narrow = Narrow::of(&numbers).ok_or(Malformed("negative number in a pattern"))?;
-        let numbers = if wide { Numbers::Wide(numbers) } else { Numbers::Few(narrow) };
-        Ok(Self { style, numbers, widths: widths.iter().map(|&width| width as u8).collect() })
+        if numbers.iter().fold(0, |all, number| all | number) < 0 {
+            return Err(Malformed("negative number in a pattern"));
+        }
+        Ok(Self {
+            style,
+            numbers: Narrow::of(numbers),
+            widths: widths.iter().map(|&width| width as u8).collect(),
+        })
     }
 
     /// Writes the number of a row to the start of a place that has room, and returns its length.
     #[inline]
     fn write(&self, rank: usize, place: &mut [u8]) -> usize {
         let width = if self.style == OWN_WIDTHS { self.widths[rank] } else { self.style };
-        let number = match &self.numbers {
-            Numbers::Few(numbers) => numbers.get(rank),
-            Numbers::Wide(numbers) => numbers[rank].cast_unsigned(),
-        };
-        digits::write(number, usize::from(width), place)
+        digits::write(self.numbers.get(rank).cast_unsigned(), usize::from(width), place)
     }
 }
 
 impl Skeleton {
-    fn read(reader: &mut Reader<'_>, text: &[u8], rows: usize, single: bool) -> Result<Self, Malformed> {
+    fn read(reader: &mut Reader<'_>, text: &[u8], rows: usize) -> Result<Self, Malformed> {
         let numbers = text.iter().enumerate().filter(|(_, byte)| **byte == NUMBER);
         let places: Vec<u32> = numbers.map(|(index, _)| index as u32).collect();
         if places.len() > MAX_NUMBERS {
             return Err(Malformed("too many numbers in a pattern"));
         }
-        let wide = single && places.len() == 1;
-        let slots = places.iter().map(|_| Slot::read(reader, rows, wide)).collect::<Result<_, _>>()?;
+        let slots = places.iter().map(|_| Slot::read(reader, rows)).collect::<Result<_, _>>()?;
         Ok(Self { text: text.into(), places, slots })
     }
 
@@ -408,14 +399,12 @@ impl Values for Patterns {
     fn variable(&self) -> Variable<'_> {
         match self.skeletons.as_slice() {
             [Skeleton { text, places, slots }] => match (places.as_slice(), slots.as_slice()) {
-                ([place], [Slot { style, numbers: Numbers::Wide(numbers), .. }]) if *style != OWN_WIDTHS => {
-                    Variable::Numbered {
-                        prefix: &text[..*place as usize],
-                        suffix: &text[*place as usize + 1..],
-                        width: *style,
-                        values: numbers,
-                    }
-                }
+                ([place], [Slot { style, numbers, .. }]) if *style != OWN_WIDTHS => Variable::Numbered {
+                    prefix: &text[..*place as usize],
+                    suffix: &text[*place as usize + 1..],
+                    width: *style,
+                    values: numbers.lend(),
+                },
                 _ => Variable::Other,
             },
             _ => Variable::Other,
@@ -423,13 +412,7 @@ impl Values for Patterns {
     }
 
     fn memory_bytes(&self) -> usize {
-        let slot = |slot: &Slot| {
-            let numbers = match &slot.numbers {
-                Numbers::Few(numbers) => numbers.memory_bytes(),
-                Numbers::Wide(numbers) => numbers.len() * 8,
-            };
-            size_of::<Slot>() + numbers + slot.widths.len()
-        };
+        let slot = |slot: &Slot| size_of::<Slot>() + slot.numbers.memory_bytes() + slot.widths.len();
         let skeleton = |skeleton: &Skeleton| {
             let places = skeleton.text.len() + skeleton.places.len() * 4;
             size_of::<Skeleton>() + places + skeleton.slots.iter().map(slot).sum::<usize>()

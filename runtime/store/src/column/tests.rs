@@ -95,13 +95,13 @@ fn check_variable(column: &Column, values: &Strings) {
             Variable::Dictionary { codes: Codes::U16(codes), values } => {
                 assert_eq!(&*values[codes[row] as usize], value);
             }
-            Variable::Ints(numbers) => assert_eq!(numbers[row].to_string().as_bytes(), value),
+            Variable::Ints(numbers) => assert_eq!(numbers.get(row).to_string().as_bytes(), value),
             Variable::Decimals { mantissas, scale, .. } => {
                 let number: f64 = text().parse().unwrap();
-                assert_eq!(mantissas[row] as f64 / 10_f64.powi(scale.into()), number);
+                assert_eq!(mantissas.get(row) as f64 / 10_f64.powi(scale.into()), number);
             }
             Variable::Numbered { prefix, suffix, width, values } => {
-                let digits = format!("{:0width$}", values[row], width = usize::from(width));
+                let digits = format!("{:0width$}", values.get(row), width = usize::from(width));
                 assert_eq!([prefix, digits.as_bytes(), suffix].concat(), value);
             }
             Variable::Texts { text, ends } => assert_eq!(strings::get(text, ends, row), value),

@@ -11,7 +11,7 @@ use crate::codec::Malformed;
 pub(crate) struct Numbers {
     rows: usize,
     /// Empty when all rows are template 0.
-    of_rows: Vec<u16>,
+    of_rows: Vec<u8>,
     /// For each column the set of its templates, as an index into `sets`.
     set_of: Vec<u16>,
     sets: Vec<Set>,
@@ -41,8 +41,7 @@ impl Numbers {
         } else {
             counts[0] = rows;
         }
-        let of_rows =
-            if templates.len() > 1 { numbers.iter().map(|&n| u16::from(n)).collect() } else { Vec::new() };
+        let of_rows = if templates.len() > 1 { numbers.to_vec() } else { Vec::new() };
         let mut uses = vec![vec![false; templates.len()]; columns.len()];
         for (number, template) in templates.iter().enumerate() {
             template.columns.iter().for_each(|&column| uses[column as usize][number] = true);
@@ -66,7 +65,7 @@ impl Numbers {
 
     pub(super) fn memory_bytes(&self) -> usize {
         let sets: usize = self.sets.iter().map(|set| set.templates.len() + 40).sum();
-        self.of_rows.len() * 2 + self.set_of.len() * 2 + sets
+        self.of_rows.len() + self.set_of.len() * 2 + sets
     }
 
     /// The rows of a set, ascending.
@@ -102,7 +101,7 @@ impl RowMap {
     }
 
     /// The template of each row; `None` when all are template 0.
-    pub(crate) fn of_rows(&self) -> Option<&[u16]> {
+    pub(crate) fn of_rows(&self) -> Option<&[u8]> {
         let of_rows = &self.numbers.of_rows;
         (!of_rows.is_empty()).then_some(of_rows)
     }

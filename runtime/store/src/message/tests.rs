@@ -91,8 +91,9 @@ fn borders_cut_no_word(opened: &Opened, chunks: &Kept, rows: usize) {
         let template = &opened.templates()[map.of_rows().map_or(0, |numbers| numbers[row] as usize)];
         let mut pieces = vec![template.parts[0].clone()];
         for (part, &column) in template.parts[1..].iter().zip(&template.columns) {
-            let index =
-                map.column_rows(chunks, column).map_or(row, |rows| rows.binary_search(&(row as u32)).unwrap());
+            let index = map
+                .column_rows(chunks, column)
+                .map_or(row, |rows| rows.binary_search(&(row as u32)).unwrap());
             let mut value = Vec::new();
             opened.column(chunks, column).unwrap().push_value(index, &mut value);
             pieces.push(value);

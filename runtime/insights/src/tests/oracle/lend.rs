@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use super::generate::Random;
 use crate::value::json::{Next, Scalar, Scanner};
 use crate::value::number::{self, Number};
-use crate::{Block, Codes, Execution, Facts, Fraction, MemoryBlock, MemoryEvent, Templates, Texts, Variable};
+use crate::{
+    Block, Codes, Execution, Facts, Fraction, MemoryBlock, MemoryEvent, Numbers, Templates, Texts, Variable,
+};
 
 pub(super) struct Lent {
     inner: MemoryBlock,
@@ -26,7 +28,7 @@ struct Template {
 
 struct Made {
     templates: Vec<Template>,
-    of_rows: Option<Vec<u16>>,
+    of_rows: Option<Vec<u8>>,
     columns: Vec<Held>,
     /// Some values are given as texts.
     texts: bool,
@@ -199,7 +201,7 @@ impl Made {
         let mut made = Made { templates: Vec::new(), of_rows: None, columns: Vec::new(), texts };
         // Columns of text templates may be shared by slot.
         let (shared, whole) = (random.below(2) == 0, random.below(6));
-        let mut known: HashMap<(Vec<String>, bool), u16> = HashMap::new();
+        let mut known: HashMap<(Vec<String>, bool), u8> = HashMap::new();
         let mut columns: HashMap<String, u32> = HashMap::new();
         let mut values: Vec<Vec<(u32, String)>> = Vec::new();
         let mut of_rows = Vec::new();
@@ -209,7 +211,7 @@ impl Made {
                 _ if random.below(8) == 0 || whole == 1 => Cut::whole(&event.message),
                 _ => Cut::text(&event.message),
             };
-            let next = u16::try_from(known.len()).expect("few");
+            let next = u8::try_from(known.len()).expect("few");
             let template = *known.entry((cut.parts.clone(), cut.object)).or_insert(next);
             let mut list = Vec::new();
             for (name, value) in std::mem::take(&mut cut.variables) {
@@ -350,12 +352,12 @@ impl Shape {
                 codes: Codes::U16(codes),
                 values: values.iter().map(String::as_str).collect(),
             },
-            Shape::Ints(values) => Variable::Ints(values),
+            Shape::Ints(values) => Variable::Ints(Numbers::I64(values)),
             Shape::Decimals(mantissas, scale, fraction) => {
-                Variable::Decimals { mantissas, scale: *scale, fraction: *fraction }
+                Variable::Decimals { mantissas: Numbers::I64(mantissas), scale: *scale, fraction: *fraction }
             }
             Shape::Numbered(prefix, suffix, width, values) => {
-                Variable::Numbered { prefix, suffix, width: *width, values }
+                Variable::Numbered { prefix, suffix, width: *width, values: Numbers::I64(values) }
             }
             Shape::Texts(text, ends) => Variable::Texts { text, ends },
         }
@@ -379,7 +381,7 @@ impl Templates for Made {
         self.templates[template].object
     }
 
-    fn of_rows(&self) -> Option<&[u16]> {
+    fn of_rows(&self) -> Option<&[u8]> {
         self.of_rows.as_deref()
     }
 
