@@ -88,9 +88,7 @@ impl Output {
     /// Hands over what is left and closes the books.
     pub(crate) fn finish(&self) -> Written {
         let mut inner = self.lock();
-        let (stdout, stderr) = (std::mem::take(&mut inner.stdout), std::mem::take(&mut inner.stderr));
-        inner.emit_bytes(LogSource::Stdout, &stdout);
-        inner.emit_bytes(LogSource::Stderr, &stderr);
+        inner.emit_partial();
         let answer = inner.answer.take();
         Written {
             lines: inner.lines,
@@ -145,9 +143,17 @@ impl Inner {
     fn note_truncation(&mut self) {
         if self.used > self.limit && !self.truncated {
             self.truncated = true;
+            self.emit_partial();
             let text = format!("[output truncated: this call wrote more than {} bytes]", self.limit);
             self.emit(LogSource::Host, text);
         }
+    }
+
+    /// Lines that were begun.
+    fn emit_partial(&mut self) {
+        let (stdout, stderr) = (std::mem::take(&mut self.stdout), std::mem::take(&mut self.stderr));
+        self.emit_bytes(LogSource::Stdout, &stdout);
+        self.emit_bytes(LogSource::Stderr, &stderr);
     }
 
     fn emit_bytes(&mut self, source: LogSource, bytes: &[u8]) {
