@@ -68,7 +68,7 @@ limits! {
         /// Bytes of a segment file below which it may be merged with its neighbours.
         merge_segment_bytes = 4 << 20, "";
         /// Bytes of decoded parts of blocks kept for the next reader.
-        block_cache_bytes = 64 << 20, "";
+        block_cache_bytes = 96 << 20, "";
         /// Log groups that have `AWS/Logs` metrics of their own in the life of a process; the others count in the
         /// totals of their account and region. Each point of each minute is kept for 15 days.
         vended_metric_groups = 200, "";

@@ -32,7 +32,16 @@ const LINES: &[Line] = &[
     ),
     ("logboom_segments", Kind::Gauge, "Segment files.", |c| c.segments),
     ("logboom_segment_bytes", Kind::Gauge, "Bytes of segment files.", |c| c.segment_bytes),
-    ("logboom_block_cache_bytes", Kind::Gauge, "Bytes of decoded parts of blocks kept.", |c| c.cache_bytes),
+    ("logboom_block_cache_bytes", Kind::Gauge, "Bytes of decoded parts of blocks kept.", |c| c.cache.bytes),
+    (
+        "logboom_block_cache_hit_bytes_total",
+        Kind::Counter,
+        "Bytes of decoded parts that were found in the cache.",
+        |c| c.cache.hit_bytes,
+    ),
+    ("logboom_block_cache_miss_bytes_total", Kind::Counter, "Bytes of parts that had to be decoded.", |c| {
+        c.cache.miss_bytes
+    }),
     ("logboom_segments_sealed_total", Kind::Counter, "Segments written from memory.", |c| c.sealed_segments),
     (
         "logboom_seal_failures_total",

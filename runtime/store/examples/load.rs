@@ -181,7 +181,7 @@ fn search(store: &Store, groups: u64) -> Outcome<()> {
             }
         }
         let each = (cpu_seconds() - before) / f64::from(1 + round * 20) * 1e3;
-        let cached = store.counters().cache_bytes;
+        let cached = store.counters().cache.bytes;
         println!(
             "filters of {blocks} blocks, round {round}: {each:.2} CPU ms, {held} may hold it, {cached} bytes cached"
         );

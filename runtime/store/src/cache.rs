@@ -56,6 +56,17 @@ const SEEN_MAX: usize = 4096;
 /// Parts looked at, at most, to make room for one that need not be taken.
 const LOOKS_MAX: usize = 16;
 
+/// What the block cache holds, and what it was good for since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheCounters {
+    /// Bytes kept now.
+    pub bytes: u64,
+    /// Bytes that were found.
+    pub hit_bytes: u64,
+    /// Bytes that had to be decoded.
+    pub miss_bytes: u64,
+}
+
 #[derive(Debug)]
 pub(crate) struct Cache {
     shard_bytes: u64,
@@ -71,6 +82,8 @@ struct Shard {
     seen: Seen,
     /// Bytes that were used or came so far: the time that the rule goes by.
     clock: AtomicU64,
+    /// Those of them that were used.
+    hit_bytes: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -132,6 +145,7 @@ impl Cache {
     pub(crate) fn get(&self, key: &Key) -> Option<Kept> {
         let shard = self.shard(key).read().unwrap_or_else(PoisonError::into_inner);
         let slot = shard.slots.get(key)?;
+        shard.hit_bytes.fetch_add(slot.bytes, Ordering::Relaxed);
         slot.used.store(shard.pass(slot.bytes), Ordering::Relaxed);
         Some(slot.kept.clone())
     }
@@ -186,9 +200,16 @@ impl Cache {
         }
     }
 
-    pub(crate) fn bytes(&self) -> u64 {
-        let bytes = |shard: &RwLock<Shard>| shard.read().unwrap_or_else(PoisonError::into_inner).bytes();
-        self.shards.iter().map(bytes).sum()
+    pub(crate) fn counters(&self) -> CacheCounters {
+        let mut all = CacheCounters::default();
+        for shard in &self.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            let hit_bytes = shard.hit_bytes.load(Ordering::Relaxed);
+            all.bytes += shard.bytes();
+            all.hit_bytes += hit_bytes;
+            all.miss_bytes += shard.clock.load(Ordering::Relaxed).saturating_sub(hit_bytes);
+        }
+        all
     }
 }
 
@@ -268,13 +289,17 @@ mod tests {
             cache.put(data(block), kept(), 900);
             cache.put((SegmentId(2), block, Part::Filter), kept(), 900);
         }
-        assert!(cache.bytes() <= 64 << 10 && cache.bytes() > 48 << 10, "{}", cache.bytes());
+        assert!(
+            cache.counters().bytes <= 64 << 10 && cache.counters().bytes > 48 << 10,
+            "{}",
+            cache.counters().bytes
+        );
         cache.forget(SegmentId(1));
         assert!(cache.get(&data(999)).is_none());
         cache.forget(SegmentId(2));
-        assert_eq!(cache.bytes(), 0);
+        assert_eq!(cache.counters().bytes, 0);
         cache.put(data(1), kept(), 5000);
-        assert_eq!(cache.bytes(), 0, "one part may not push out all others");
+        assert_eq!(cache.counters().bytes, 0, "one part may not push out all others");
     }
 
     fn there(cache: &Cache) -> impl Fn(&mut dyn Iterator<Item = Key>) -> usize {

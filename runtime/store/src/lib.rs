@@ -47,6 +47,7 @@ mod view;
 
 pub use blobs::{Blobs, DiskBlobs};
 pub use block::{Block, BlockHandle, BlockMeta, Event, EventRef};
+pub use cache::CacheCounters;
 pub use column::{ByteSet, Codes, Column, Facts, Kind, Numbers, Style, Variable};
 pub use column_block::ColumnBlock;
 pub use containing::{Clue, Containing};

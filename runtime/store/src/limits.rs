@@ -50,7 +50,7 @@ impl Default for Limits {
             block_rows: 16_384,
             packed_bytes: 64 << 10,
             merge_bytes: 4 << 20,
-            cache_bytes: 64 << 20,
+            cache_bytes: 96 << 20,
             scan_bytes: 64 << 20,
             batch_bytes: 16 << 20,
         }

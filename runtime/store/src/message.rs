@@ -72,7 +72,8 @@ pub(crate) trait Chunks: Send + Sync {
 #[derive(Clone, Debug)]
 pub(crate) enum Decoded {
     Times(Arc<Times>),
-    Origins(Arc<Origins>),
+    /// Ingestion times, positions and hops: as they are stored, which is a tenth of what they are read as.
+    Runs(Arc<Vec<u8>>),
     Numbers(Arc<Numbers>),
     List(Arc<Vec<u32>>),
     Column(Arc<Column>),
@@ -82,7 +83,7 @@ impl Decoded {
     pub(crate) fn memory_bytes(&self) -> u64 {
         let bytes = match self {
             Self::Times(times) => times.memory_bytes(),
-            Self::Origins(origins) => origins.memory_bytes(),
+            Self::Runs(bytes) => bytes.len(),
             Self::Numbers(numbers) => numbers.memory_bytes(),
             Self::List(rows) => rows.len() * 4,
             Self::Column(column) => column.memory_bytes(),

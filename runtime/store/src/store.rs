@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 
 use crate::blobs::{Blobs, DiskBlobs};
 use crate::block::{BlockHandle, Clip, Event};
-use crate::cache::Cache;
+use crate::cache::{Cache, CacheCounters};
 use crate::cipher::{Cipher, Ciphers, Purpose};
 use crate::containing::Clue;
 use crate::disk::Disk;
@@ -72,8 +72,8 @@ pub struct Counters {
     pub segment_bytes: u64,
     /// Acknowledged bytes that are not sealed now, in memory and, closely, in the intake log.
     pub intake_bytes: u64,
-    /// Bytes of decoded blocks in the cache now.
-    pub cache_bytes: u64,
+    /// The cache of decoded blocks.
+    pub cache: CacheCounters,
 }
 
 /// The log data of one folder. All methods may be called from any thread and may block on the disk;
@@ -438,7 +438,7 @@ impl Store {
             segments: view.segments.len() as u64,
             segment_bytes: view.segments.values().map(|segment| segment.record.bytes).sum(),
             intake_bytes: view.generations().map(|generation| generation.cost).sum(),
-            cache_bytes: self.engine.backing.cache.bytes(),
+            cache: self.engine.backing.cache.counters(),
         }
     }
 

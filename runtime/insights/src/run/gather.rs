@@ -47,12 +47,14 @@ impl<'b> Gather<'b, '_> {
         let Some(of_rows) = self.templates.of_rows() else {
             return vec![0];
         };
-        let mut seen = vec![false; self.templates.len()];
+        let mut seen = [false; 256];
         match self.rows {
+            // A template that no row has would do no harm.
+            Rows::All(len) if *len == self.len => return (0..self.templates.len()).collect(),
             Rows::All(len) => of_rows[..*len].iter().for_each(|t| seen[usize::from(*t)] = true),
             Rows::Some(rows) => rows.iter().for_each(|row| seen[usize::from(of_rows[*row as usize])] = true),
         }
-        (0..seen.len()).filter(|template| seen[*template]).collect()
+        (0..self.templates.len()).filter(|template| seen[*template]).collect()
     }
 
     /// The batch's rows for whose template `wanted` holds.

@@ -8,8 +8,8 @@ use super::words;
 
 /// Bytes of a block.
 pub(crate) const BLOCK_BYTES: usize = 32;
-/// Bits per key; 8.5 give about 2.5 % false positives.
-const BITS_PER_KEY_TIMES_TWO: usize = 17;
+/// Bits per key; 11 give about 0.8 % false positives.
+const BITS_PER_KEY: usize = 11;
 /// A filter never grows over this many blocks (2 MiB).
 pub(crate) const MAX_BLOCKS: usize = 1 << 16;
 
@@ -58,7 +58,7 @@ impl Hashes {
 
     /// The blocks of a filter over the hashes; empty without hashes.
     pub(crate) fn blocks(&self) -> Vec<u8> {
-        let blocks = (self.used * BITS_PER_KEY_TIMES_TWO).div_ceil(2 * 8 * BLOCK_BYTES).min(MAX_BLOCKS);
+        let blocks = (self.used * BITS_PER_KEY).div_ceil(8 * BLOCK_BYTES).min(MAX_BLOCKS);
         let mut bits = vec![[0_u32; 8]; blocks];
         for &hash in self.table.iter().filter(|&&hash| hash != 0) {
             for (word, mask) in bits[block_of(hash, blocks)].iter_mut().zip(masks(hash)) {

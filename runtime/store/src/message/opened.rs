@@ -73,14 +73,16 @@ impl Opened {
     }
 
     pub(crate) fn origins(&self, chunks: &dyn Chunks) -> Result<Arc<Origins>, ReadError> {
-        if let Some(Decoded::Origins(origins)) = chunks.decoded(ORIGINS) {
-            return Ok(origins);
-        }
-        let bytes = chunks.chunk(ORIGINS)?;
+        let kept = chunks.decoded(ORIGINS);
+        let bytes = match &kept {
+            Some(Decoded::Runs(bytes)) => Arc::clone(bytes),
+            _ => chunks.chunk(ORIGINS)?,
+        };
         let origins = origin::decode_origins(self.len(), &bytes).map_err(|error| chunks.corrupt(error))?;
-        let origins = Arc::new(origins);
-        chunks.keep(ORIGINS, &Decoded::Origins(Arc::clone(&origins)));
-        Ok(origins)
+        if kept.is_none() {
+            chunks.keep(ORIGINS, &Decoded::Runs(bytes));
+        }
+        Ok(Arc::new(origins))
     }
 
     /// Which rows have which template and column.

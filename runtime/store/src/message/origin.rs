@@ -29,10 +29,6 @@ impl Origins {
         self.seqs.push(seq);
         self.hops.push(hop);
     }
-
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.ingestion.capacity() * 8 + self.seqs.capacity() * 8 + self.hops.capacity()
-    }
 }
 
 /// Timestamps as they are kept: half as large as they are used, if they allow it.
