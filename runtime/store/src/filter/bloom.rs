@@ -8,8 +8,8 @@ use super::words;
 
 /// Bytes of a block.
 pub(crate) const BLOCK_BYTES: usize = 32;
-/// Bits per key; 11 give about 0.8 % false positives.
-const BITS_PER_KEY: usize = 11;
+/// Bits per key; 10 give about 1.2 % false positives.
+const BITS_PER_KEY: usize = 10;
 /// A filter never grows over this many blocks (2 MiB).
 pub(crate) const MAX_BLOCKS: usize = 1 << 16;
 

@@ -1,6 +1,6 @@
 //! Events per second on one core for patterns of each kind, over generated lines.
 //!
-//! `cargo run --release -p pattern --example throughput [EVENTS]`. Each figure is the best of
+//! `cargo run --release -p pattern --example matching [EVENTS]`. Each figure is the best of
 //! several rounds over the same messages; every round makes fresh documents, so that parsing is
 //! paid for each time. The last figures lend one document to many patterns.
 
