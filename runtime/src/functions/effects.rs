@@ -23,6 +23,7 @@ use super::state::{self, NotWritten};
 use super::{Cause, HOPS_MAX, Ready};
 use crate::app::App;
 use crate::ingest::accept::{self, AcceptError};
+use crate::ingest::makers::OnTheWay;
 use crate::meta::{Key, MetaError, Span, Table, Tx};
 use crate::records::Scope;
 use crate::records::calls::Made;
@@ -107,6 +108,8 @@ pub(super) async fn commit(
     for write in writes {
         admitted.extend(admit(app, &ready.scope, hop, write).await?);
     }
+    let on_the_way: Vec<_> =
+        admitted.iter_mut().filter_map(|one: &mut Admitted| one.on_the_way.take()).collect();
     let digest = ready.module.digest().to_owned();
     let rest = Rest {
         scope: ready.scope.clone(),
@@ -129,7 +132,7 @@ pub(super) async fn commit(
         let app = Arc::clone(&shared);
         let intents = shared.meta.change(move |tx| rest.write(&app, tx)).await?;
         sink::append(&shared, intents).await;
-        drop(busy);
+        drop((busy, on_the_way));
         Ok::<_, Uncommitted>(())
     });
     written.await.unwrap_or_else(|error| Err(Uncommitted::Failed(error.to_string())))?;
@@ -144,6 +147,7 @@ struct Admitted {
     group: GroupRecord,
     stream: String,
     events: Events,
+    on_the_way: Option<OnTheWay>,
 }
 
 /// What of a write is to be stored, by the rules of its group.
@@ -163,7 +167,7 @@ async fn admit(
     // Boxed: what is stored may go through a transformer, which is a call like this one.
     let admitted = Box::pin(accept::admit(app, &group, &log_stream, (hop, events), app.clock.now_ms()));
     match admitted.await {
-        Ok((events, rejected)) => {
+        Ok(accept::Admitted { events, rejected, on_the_way }) => {
             if !rejected.is_empty() {
                 tracing::warn!(
                     group = log_group,
@@ -171,10 +175,11 @@ async fn admit(
                     "some events of a function are too old or too new"
                 );
             }
-            Ok((!events.is_empty()).then_some(Admitted { group, stream: log_stream, events }))
+            Ok((!events.is_empty()).then_some(Admitted { group, stream: log_stream, events, on_the_way }))
         }
         Err(AcceptError::Append(error)) => Err(Uncommitted::Failed(error.to_string())),
         Err(AcceptError::Batch(error)) => Err(Uncommitted::Failed(error.to_string())),
+        Err(AcceptError::Unrecorded(error)) => Err(error.into()),
         Err(AcceptError::Transform { function, reason }) => {
             Err(Uncommitted::Failed(format!("the transformer {function} of {log_group} failed: {reason}")))
         }
@@ -211,7 +216,7 @@ impl Rest {
             self.send(app, tx, publish)?;
         }
         let mut intents = Vec::with_capacity(self.admitted.len());
-        for Admitted { group, stream, events } in &self.admitted {
+        for Admitted { group, stream, events, .. } in &self.admitted {
             let found = groups::by_id(tx, group.id)?.ok_or_else(|| no_group(&group.name))?;
             intents.push(sink::intend(&app.store, tx, &found, stream, (self.hop, events, now_ms))?);
         }
