@@ -141,7 +141,10 @@ async fn durable(app: &Arc<App>, batch: Batch, on_the_way: Option<OnTheWay>) -> 
     let (answer, answered) = oneshot::channel();
     let followers = Arc::clone(&app.followers);
     let on_durable = move |outcome: Result<Ack, AppendError>| {
-        drop(on_the_way);
+        if let (Err(AppendError::SyncFailed(_)), Some(batch)) = (&outcome, on_the_way) {
+            // The next start may find it in the log.
+            batch.stays();
+        }
         if outcome.is_ok() {
             followers.wake();
         }
