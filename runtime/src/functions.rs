@@ -26,6 +26,7 @@ mod services;
 pub(crate) mod sink;
 mod state;
 pub(crate) mod way_out;
+mod writes;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
