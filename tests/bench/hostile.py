@@ -133,10 +133,10 @@ def many_imports():
 
 
 def long_to_compile():
-    """Thousands of functions, each a long chain of arithmetic; a number makes each upload another module."""
+    """Hundreds of functions, each a long chain of arithmetic; a number makes each upload another module."""
     step = b"\x20\0\x41\x03\x6c\x41\x07\x6a\x21\0"
     body = b"\x01\x01\x7f" + step * 400 + b"\x0b"
-    count = 3_000
+    count = 600
     code = vector([leb(len(body)) + body] * count)
     sections = [TYPE, (3, vector([b"\0"] * count)), (5, b"\x01\0\x01"), (7, vector(EXPORTS)), (10, code)]
     return lambda: module(*sections, (0, name_of("n") + random.randbytes(8)))
