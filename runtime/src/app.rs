@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::functions::Functions;
 use crate::ingest::fan_out::FanOut;
 use crate::ingest::followers::Followers;
+use crate::ingest::makers::Makers;
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::meta::Meta;
@@ -37,6 +38,8 @@ pub(crate) struct App {
     pub(crate) queries: Queries,
     /// What those readers share: definitions, progress.
     pub(crate) fan_out: Arc<FanOut>,
+    /// Which modules stored events went through.
+    pub(crate) makers: Arc<Makers>,
     /// The way out of the process.
     pub(crate) outbox: Arc<Outbox>,
     /// What tells the ticker of alarms about new ones.

@@ -7,6 +7,7 @@ pub(crate) mod alarm;
 pub(crate) mod attach;
 pub(crate) mod breakers;
 mod compiled;
+mod crew;
 mod describe;
 mod destinations;
 mod effects;
@@ -15,6 +16,7 @@ mod invoker;
 pub(crate) mod ledger;
 pub(crate) mod once;
 pub(crate) mod output;
+mod owned;
 pub(crate) mod registry;
 pub(crate) mod resolve;
 mod run;
@@ -24,6 +26,7 @@ mod services;
 pub(crate) mod sink;
 mod state;
 pub(crate) mod way_out;
+mod writes;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +45,7 @@ use crate::records::Scope;
 use crate::records::aliases::ALIASES;
 
 use breakers::Breakers;
+use crew::Crew;
 
 pub(crate) use admit::{Throttled, run, try_run};
 pub(crate) use compiled::Compiled;
@@ -67,6 +71,8 @@ const QUERY_TIMEOUT_MS: u64 = 1_000;
 /// What those share who call functions.
 pub(crate) struct Functions {
     host: Host,
+    /// Where guests run.
+    crew: Crew,
     /// By digest; made again after a start, at first use or in the background.
     modules: Mutex<HashMap<String, Arc<OnceCell<Module>>>>,
     /// By function id.
@@ -109,6 +115,7 @@ impl Functions {
         let host = Host::new(HostOptions { limits, clock, compiled_key })?;
         Ok(Functions {
             host,
+            crew: Crew::new(cores)?,
             modules: Mutex::default(),
             places: Mutex::default(),
             at_once: at_once(running),

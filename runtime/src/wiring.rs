@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_dir::{DataDir, Paths};
 use crate::functions::{self, Compiled, Functions, WayOut};
+use crate::ingest::makers::Makers;
 use crate::ingest::{metric_filters, subscriptions};
 use crate::keyring::{Keyring, Kms, Wrapping, master};
 use crate::limits::Limits;
@@ -45,6 +46,7 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
     let followers = Arc::default();
     let queries = Queries::new(&telemetry.queries);
     let fan_out = Arc::default();
+    let makers = Makers::load(&meta, clock.now_ms()).map_err(|error| error.to_string())?;
     let alarms = Arc::default();
     let schedules = Arc::default();
     let outbox = Outbox::new(&config, &clock, Signing::at(&folder.paths().signing_key(), &clock, &keyring))?;
@@ -58,6 +60,7 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
         store,
         followers,
         fan_out,
+        makers: Arc::new(makers),
         queries,
         outbox,
         alarms,

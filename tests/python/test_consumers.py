@@ -79,7 +79,9 @@ def test_a_gap_is_counted_once_over_a_restart(make_server, tmp_path):
     (tmp_path / "boot.toml").write_text("[limits]\nsubscription_retry_seconds = 8640000\n")
     server = make_server("--clock", "virtual", "--config", str(tmp_path / "boot.toml"))
     group, day = "/behind/gap", 86_400
-    deploy(server, "stalled", guest("hostile_guest"), Environment={"Variables": {"behaviour": "retry"}})
+    # It fails once an hour: that the delivery waits matters here, not how often it was tried.
+    hourly = {"behaviour": "retry", "after_ms": "3600000"}
+    deploy(server, "stalled", guest("hostile_guest"), Environment={"Variables": hourly})
     subscribe(server, group, "stalled")
     server.logs.put_retention_policy(logGroupName=group, retentionInDays=1)
     server.put(group, "s", ["ERROR first", "ERROR second"])

@@ -1,8 +1,10 @@
 """The example guests in their places, end to end."""
 
+import hashlib
 import json
 import threading
 import time
+import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -68,6 +70,79 @@ def test_what_becomes_of_a_batch_when_its_transformer_fails(server, name, on_err
     update(server, one, behaviour="good")
     server.put(group, "s", ["drop", "replace", "as it is"])
     assert messages(server, group)[len(stored) :] == ["REPLACE", "as it is"]
+
+
+def test_a_stored_event_can_be_traced_to_the_module_it_went_through(make_server):
+    """By position, over new code, a failure, an alias that shares calls out, no transformer, and a kill."""
+    server = make_server()
+    group = "/traced"
+    deploy(server, "maker", guest("hostile_guest"))
+    tags = {"logboom:transformer": "maker", "logboom:transformer-on-error": "keep"}
+    server.logs.create_log_group(logGroupName=group, tags=tags)
+    server.logs.create_log_stream(logGroupName=group, logStreamName="s")
+
+    def own(**asked):
+        path = "/_logboom/transformers?" + urllib.parse.urlencode({"group": group, **asked})
+        return json.loads(server.http("GET", path)[2])
+
+    def digest(name):
+        return hashlib.sha256(guest(name)).hexdigest()
+
+    def put(text):
+        server.put(group, "s", [text], create=False)
+
+    def by():
+        found = server.logs.filter_log_events(logGroupName=group)["events"]
+        ids = [event["eventId"] for event in sorted(found, key=lambda event: int(event["eventId"][-20:]))]
+        return [[(one["version"], one["digest"], one["outcome"]) for one in own(event=id)["by"]] for id in ids]
+
+    first = ("$LATEST", digest("hostile_guest"), "transformed")
+    put("replace")
+    put("as it is")
+    assert messages(server, group) == ["REPLACE", "as it is"] and by() == [[first]] * 2
+    assert len(own()["spans"]) <= 2, "not a row for each batch"
+    server.functions.publish_version(FunctionName="maker")
+    server.functions.update_function_code(FunctionName="maker", ZipFile=guest("redact"))
+    server.functions.get_waiter("function_updated_v2").wait(FunctionName="maker", WaiterConfig={"Delay": 0.1})
+    second = ("$LATEST", digest("redact"), "transformed")
+    put("a.b@example.com")
+    assert by() == [[first]] * 2 + [[second]]
+    server.kill()
+    server.start()
+    for client in ("logs", "functions"):
+        server.__dict__.pop(client, None)  # it knows the old port
+    put("once more")
+    assert by() == [[first]] * 2 + [[second]] * 2
+
+    # An alias that shares its calls out: each event is of one of both, and rows do not pile up.
+    server.functions.publish_version(FunctionName="maker")
+    weights = {"AdditionalVersionWeights": {"1": 0.5}}
+    server.functions.create_alias(FunctionName="maker", Name="live", FunctionVersion="2", RoutingConfig=weights)
+    transform(server, group, "maker:live", "keep")
+    rows = len(own()["spans"])
+    for n in range(40):
+        put("replace")
+    shared = by()[4:]
+    versions = {"1": "REPLACE", "2": "replace"}
+    texts = messages(server, group)[4:]
+    assert set(texts) == set(versions.values())
+    for text, makers in zip(texts, shared, strict=True):
+        assert text in {versions[version] for version, _, _ in makers}, "the one that made it is named"
+    assert len(own()["spans"]) - rows <= 4
+    # What fails is said to be as it came; without a transformer, so it is.
+    update(server, "maker", behaviour="panic")
+    server.functions.update_function_code(FunctionName="maker", ZipFile=guest("hostile_guest"))
+    server.functions.get_waiter("function_updated_v2").wait(FunctionName="maker", WaiterConfig={"Delay": 0.1})
+    transform(server, group, "maker", "keep")
+    put("replace")
+    assert ("$LATEST", digest("hostile_guest"), "failed, stored as it came") in by()[-1]
+    arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}"
+    server.logs.untag_resource(resourceArn=arn, tagKeys=list(tags))
+    put("plain")
+    assert ("", "", "no transformer") in by()[-1]
+    status, _, answer = server.http("GET", "/_logboom/transformers?group=/none")
+    assert status == 404 and b"/none" in answer
+    assert server.http("GET", f"/_logboom/transformers?group={group}&event=7")[0] == 400
 
 
 def test_error_digest_through_the_command_line_of_aws(fresh, tmp_path):

@@ -117,6 +117,28 @@ def test_programs_get_json_and_what_cannot_be_called_is_refused(virtual):
     assert json.loads(echo)["echo"] == {"schedule": "one", "dueAt": START_MS + MINUTE_MS, "attempt": 1, "input": {"x": 1}}
 
 
+def test_a_web_handler_is_called_by_a_schedule(virtual):
+    """As Invoke calls it: what is due is POSTed, 2xx is done, 5xx is tried again, anything else is given up."""
+    deploy(virtual, "web", guest("web_guest"))
+    target = {"Arn": ARN + "web", "RoleArn": "arn:aws:iam::000000000000:role/any"}
+    for name, text in (("fine", "hello"), ("busy", "status 503"), ("lost", "status 404"), ("dead", "trap")):
+        virtual.client("scheduler").create_schedule(
+            Name=name, ScheduleExpression="at(2026-01-01T00:01:00)", FlexibleTimeWindow={"Mode": "OFF"},
+            Target={**target, "Input": json.dumps(text), "RetryPolicy": {"MaximumRetryAttempts": 1}},
+        )
+    own(virtual, "PUT", "/own", {"expression": "at(2026-01-01T00:01:00)", "function": "web", "input": {"x": 1}})
+    virtual.advance(10 * 60)
+    last = {name: own(virtual, "GET", f"/{name}")["last"] for name in ("fine", "busy", "lost", "dead", "own")}
+    tries = {name: one["attempts"] for name, one in last.items()}
+    assert tries == {"fine": 1, "busy": 2, "lost": 1, "dead": 2, "own": 1}, last
+    assert last["fine"]["error"] is None and last["own"]["error"] is None
+    for name, why in (("busy", "answered 503"), ("lost", "answered 404"), ("dead", "no such page")):
+        assert why in last[name]["error"], last
+    letters = json.loads(virtual.http("GET", "/_logboom/dead-letters")[2])["deadLetters"]
+    assert sorted(letter["key"].split("/")[0] for letter in letters) == ["schedule"] * 3
+    assert sum(line.startswith("REPORT") for line in lines(virtual, "web")) == 7
+
+
 @pytest.mark.parametrize(
     "change, said",
     [

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use wasm::{Call, Grants, LogLine, Module, NotifyError, Role, ScalarType, Services, Signature, SinkError};
+use wasm::{
+    Call, Grants, InvokeError, LogLine, Module, NotifyError, Role, ScalarType, Services, Signature, SinkError,
+};
 
 use crate::app::App;
 use crate::records::query_functions::{Described, Kind};
@@ -44,7 +46,10 @@ pub(super) async fn describe(app: &Arc<App>, module: &Module) -> Result<Vec<Desc
         services: Arc::new(Nothing),
         sources: Vec::new(),
     };
-    let told = app.functions.host.describe(module, &call).await.result;
+    let (shared, asked) = (Arc::clone(app), module.clone());
+    let told =
+        app.functions.crew.run(async move { shared.functions.host.describe(&asked, &call).await.result });
+    let told = told.await.unwrap_or(Err(InvokeError::Stopped));
     let told = told.map_err(|error| format!("The module does not describe its query functions: {error}"))?;
     check(&told)?;
     Ok(told.into_iter().map(described).collect())

@@ -20,9 +20,11 @@ use wasm::{
 use super::once::Once;
 use super::sink::{self, Intent};
 use super::state::{self, NotWritten};
+use super::writes;
 use super::{Cause, HOPS_MAX, Ready};
 use crate::app::App;
 use crate::ingest::accept::{self, AcceptError};
+use crate::ingest::makers::OnTheWay;
 use crate::meta::{Key, MetaError, Span, Table, Tx};
 use crate::records::Scope;
 use crate::records::calls::Made;
@@ -33,6 +35,9 @@ const DEDUP: Table<i64> = Table::new("function_sent_keys");
 
 /// How long a key keeps a message from being sent again.
 const DEDUP_MS: i64 = 5 * 60 * 1000;
+
+/// Batches that are admitted without letting anybody else on the thread.
+const ADMITTED_AT_ONCE: usize = 64;
 
 /// Rows looked at for keys that no longer count.
 const DEDUP_SWEPT: usize = 100;
@@ -103,10 +108,22 @@ pub(super) async fn commit(
         let reason = format!("what caused this call came through {HOPS_MAX} deliveries in a row: a loop");
         return Err(Uncommitted::Refused(reason));
     }
-    let mut admitted = Vec::with_capacity(writes.len());
-    for write in writes {
-        admitted.extend(admit(app, &ready.scope, hop, write).await?);
+    let writes = writes::together(writes);
+    let (mut admitted, mut rejected) = (Vec::with_capacity(writes.len()), 0);
+    for (index, write) in writes.into_iter().enumerate() {
+        if index % ADMITTED_AT_ONCE == ADMITTED_AT_ONCE - 1 {
+            tokio::task::yield_now().await;
+        }
+        let (taken, left) = admit(app, &ready.scope, hop, write).await?;
+        admitted.extend(taken);
+        rejected += left;
     }
+    if rejected > 0 {
+        let function = ready.record.name.as_str();
+        tracing::warn!(function, rejected, "events of a function are too old or too new");
+    }
+    let on_the_way: Vec<_> =
+        admitted.iter_mut().filter_map(|one: &mut Admitted| one.on_the_way.take()).collect();
     let digest = ready.module.digest().to_owned();
     let rest = Rest {
         scope: ready.scope.clone(),
@@ -129,7 +146,7 @@ pub(super) async fn commit(
         let app = Arc::clone(&shared);
         let intents = shared.meta.change(move |tx| rest.write(&app, tx)).await?;
         sink::append(&shared, intents).await;
-        drop(busy);
+        drop((busy, on_the_way));
         Ok::<_, Uncommitted>(())
     });
     written.await.unwrap_or_else(|error| Err(Uncommitted::Failed(error.to_string())))?;
@@ -144,37 +161,37 @@ struct Admitted {
     group: GroupRecord,
     stream: String,
     events: Events,
+    on_the_way: Option<OnTheWay>,
 }
 
-/// What of a write is to be stored, by the rules of its group.
+/// What of a write is to be stored, by the rules of its group, and how many events are not.
 async fn admit(
     app: &Arc<App>,
     scope: &Scope,
     hop: u8,
     write: SinkWrite,
-) -> Result<Option<Admitted>, Uncommitted> {
+) -> Result<(Option<Admitted>, usize), Uncommitted> {
     let SinkWrite { log_group, log_stream, mut events } = write;
     app.functions.waiting.check_room().map_err(Uncommitted::Failed)?;
     let group = app.meta.read(|tx| groups::find(tx, scope, &log_group))?;
     let group = group.ok_or_else(|| no_group(&log_group))?;
     events.sort_by_key(|event| event.timestamp);
+    let given = events.len();
     let events: Events =
         events.into_iter().map(|SinkEvent { timestamp, message }| (timestamp, message)).collect();
     // Boxed: what is stored may go through a transformer, which is a call like this one.
     let admitted = Box::pin(accept::admit(app, &group, &log_stream, (hop, events), app.clock.now_ms()));
     match admitted.await {
-        Ok((events, rejected)) => {
-            if !rejected.is_empty() {
-                tracing::warn!(
-                    group = log_group,
-                    ?rejected,
-                    "some events of a function are too old or too new"
-                );
-            }
-            Ok((!events.is_empty()).then_some(Admitted { group, stream: log_stream, events }))
+        Ok(accept::Admitted { events, rejected, on_the_way }) => {
+            // Old ones are at the front, new ones at the end.
+            let old = rejected.too_old_end.max(rejected.expired_end).unwrap_or(0);
+            let left = old + given - rejected.too_new_start.unwrap_or(given);
+            let taken = Admitted { group, stream: log_stream, events, on_the_way };
+            Ok(((!taken.events.is_empty()).then_some(taken), left))
         }
         Err(AcceptError::Append(error)) => Err(Uncommitted::Failed(error.to_string())),
         Err(AcceptError::Batch(error)) => Err(Uncommitted::Failed(error.to_string())),
+        Err(AcceptError::Unrecorded(error)) => Err(error.into()),
         Err(AcceptError::Transform { function, reason }) => {
             Err(Uncommitted::Failed(format!("the transformer {function} of {log_group} failed: {reason}")))
         }
@@ -211,7 +228,7 @@ impl Rest {
             self.send(app, tx, publish)?;
         }
         let mut intents = Vec::with_capacity(self.admitted.len());
-        for Admitted { group, stream, events } in &self.admitted {
+        for Admitted { group, stream, events, .. } in &self.admitted {
             let found = groups::by_id(tx, group.id)?.ok_or_else(|| no_group(&group.name))?;
             intents.push(sink::intend(&app.store, tx, &found, stream, (self.hop, events, now_ms))?);
         }

@@ -212,6 +212,7 @@ async fn append(app: &Arc<App>, line: Line<'_>) -> Result<(), InvokeError> {
         Ok(_) => Ok(()),
         Err(AcceptError::Batch(error)) => Err(InvokeError::Missing(error.to_string())),
         Err(AcceptError::Append(error)) => Err(InvokeError::Busy(error.to_string())),
+        Err(AcceptError::Unrecorded(error)) => Err(InvokeError::Busy(error.to_string())),
         Err(AcceptError::Transform { function, reason }) => {
             Err(InvokeError::Busy(format!("the transformer {function} failed: {reason}")))
         }

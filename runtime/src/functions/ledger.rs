@@ -44,25 +44,14 @@ pub(crate) fn restore(app: &App) -> Result<(), MetaError> {
     Ok(())
 }
 
-/// Keeps what changed since the last time.
-pub(crate) async fn keep(app: &Arc<App>) -> Result<(), MetaError> {
-    let changed = app.functions.ledger.take_changed();
+/// Keeps rows that changed since the last time (`wasm::Ledger::take_changed`), in a change of the caller's.
+pub(crate) fn keep(tx: &mut Tx<'_>, changed: &[(LedgerKey, LedgerRow)]) -> Result<(), MetaError> {
     if changed.is_empty() {
         return Ok(());
     }
-    let keys: Vec<LedgerKey> = changed.iter().map(|(key, _)| key.clone()).collect();
-    let kept = app.meta.change(move |tx| {
-        let living: BTreeSet<u64> = every_function(tx)?.into_iter().map(|(_, _, record)| record.id).collect();
-        for (row, counters) in changed.iter().filter(|(row, _)| living.contains(&row.function)) {
-            tx.put(&ROWS, &key(row), counters)?;
-        }
-        Ok::<_, MetaError>(())
-    });
-    let kept = kept.await;
-    if kept.is_err() {
-        app.functions.ledger.give_back(keys);
-    }
-    kept
+    let living: BTreeSet<u64> = every_function(tx)?.into_iter().map(|(_, _, record)| record.id).collect();
+    let living = changed.iter().filter(|(row, _)| living.contains(&row.function));
+    living.into_iter().try_for_each(|(row, counters)| tx.put(&ROWS, &key(row), counters))
 }
 
 /// Removes rows nobody added to for long.

@@ -80,7 +80,7 @@ async fn compiled(app: &Arc<App>, digest: &str) -> Result<Module, Unloaded> {
     // The semaphore is never closed; without its permit the compilation would only have company.
     let _one = app.functions.compiling.acquire().await.ok();
     let (shared, digest) = (Arc::clone(app), digest.to_owned());
-    let made = App::blocking(move || {
+    let made = app.functions.crew.blocking(move || {
         let code = shared.meta.read(|tx| tx.code(&digest)).map_err(Unloaded::Meta)?;
         let code = code.ok_or_else(|| Unloaded::Code("The function's code is not there.".to_owned()))?;
         let Functions { host, compiled, .. } = &shared.functions;
@@ -88,7 +88,7 @@ async fn compiled(app: &Arc<App>, digest: &str) -> Result<Module, Unloaded> {
         compiled.keep(host, &module);
         Ok(module)
     });
-    made.await
+    made.await.unwrap_or_else(|| Err(Unloaded::Code("The process stops.".to_owned())))
 }
 
 /// Compiles what was uploaded for a function, and writes down what came of it. Returns at once.

@@ -9,11 +9,12 @@ use metrics::point::EventReference;
 use tokio::sync::SemaphorePermit;
 use wasm::{
     AlarmEvent, BatchContext, Call, Counted, EventCounts, Extracted, InvokeError, Invoked, LedgerKey,
-    LogEvent, Outcome, PackedBatch, Role, Scalar, Stdout, Tick, Verdict, end_line, report_line, start_line,
+    LogEvent, Outcome, Scalar, Stdout, Tick, Verdict, end_line, report_line, start_line,
 };
 
 use super::effects::{self, Uncommitted};
 use super::once::Once;
+use super::owned::Owned;
 use super::services::ForGuest;
 use super::{Functions, NotReady, PURE_TIMEOUT_MS, Place, QUERY_TIMEOUT_MS, Ready, attach, ledger, output};
 use crate::app::App;
@@ -159,7 +160,7 @@ pub(super) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
         let guest = Arc::new(ForGuest::new(app, ready, cause.hop));
         let call = call(ready, cause, timeout_ms, Arc::clone(&grants), Arc::clone(&guest));
         let started_ms = app.clock.now_ms();
-        let mut invoked = Box::pin(invoke(app, ready, &call, &work)).await;
+        let mut invoked = Box::pin(invoke(app, ready, call, &work)).await;
         if let Ok(answer) = &invoked.result
             && !pure
         {
@@ -296,49 +297,22 @@ fn call(
     }
 }
 
-async fn invoke(app: &Arc<App>, ready: &Ready, call: &Call, work: &Work<'_>) -> Invoked<Answer> {
-    let (host, module) = (&app.functions.host, &ready.module);
-    match work {
-        Work::Subscription(context, events) => {
-            map(host.subscription(module, call, context, events).await, Answer::Outcome)
+/// Makes the call on the threads of guests. A query waits on a thread of its own, and its rows are many: its calls
+/// stay there.
+async fn invoke(app: &Arc<App>, ready: &Ready, call: Call, work: &Work<'_>) -> Invoked<Answer> {
+    let work = match Owned::of(work) {
+        Ok(work) => work,
+        Err(Rows { name, columns, count, now_ms }) => {
+            let evaluated = app.functions.host.evaluate(&ready.module, &call, name, columns, *count, *now_ms);
+            return map(evaluated.await, Answer::Values);
         }
-        Work::Alarm(event) => map(host.alarm_action(module, call, event).await, |()| Answer::Done),
-        Work::Scheduled(tick) => map(host.scheduled(module, call, tick).await, |()| Answer::Done),
-        Work::Lambda(payload) => map(host.lambda(module, call, payload).await, Answer::Bytes),
-        Work::Command(payload, stdout) => {
-            let ran = host.command(module, call, payload.clone(), *stdout).await;
-            map(ran, |output| Answer::Bytes(output.stdout))
-        }
-        Work::Http(payload, attempt) => {
-            map(host.http(module, call, payload.clone(), *attempt).await, Answer::Bytes)
-        }
-        Work::Extract(context, events) => {
-            map(host.extract(module, call, context, events).await, Answer::Extracted)
-        }
-        Work::Evaluate(Rows { name, columns, count, now_ms }) => {
-            map(host.evaluate(module, call, name, columns, *count, *now_ms).await, Answer::Values)
-        }
-        Work::Filter(context, events) if module.has(Role::Filter) => {
-            map(host.filter(module, call, context, events).await, Answer::Verdicts)
-        }
-        Work::Filter(context, events) => {
-            let timestamps: Vec<i64> = events.iter().map(|event| event.timestamp).collect();
-            let (mut ends, mut text) = (Vec::with_capacity(events.len()), Vec::new());
-            for event in *events {
-                text.extend_from_slice(event.message.as_bytes());
-                // A batch is at most a few MiB.
-                ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
-            }
-            let batch = PackedBatch { timestamps: &timestamps, ends: &ends, text: &text };
-            let now_ms = events.iter().map(|event| event.ingestion_time).max().unwrap_or(0);
-            let kept = host.packed_filter(module, call, context, &batch, now_ms).await;
-            let verdict = |kept| if kept { Verdict::Keep } else { Verdict::Drop };
-            map(kept, |kept| Answer::Verdicts(kept.into_iter().map(verdict).collect()))
-        }
-    }
+    };
+    let (shared, module) = (Arc::clone(app), ready.module.clone());
+    let made = app.functions.crew.run(async move { work.make(&shared.functions.host, &module, &call).await });
+    made.await.unwrap_or_else(|| Invoked::refused(InvokeError::Stopped))
 }
 
-fn map<T>(invoked: Invoked<T>, answer: impl FnOnce(T) -> Answer) -> Invoked<Answer> {
+pub(super) fn map<T>(invoked: Invoked<T>, answer: impl FnOnce(T) -> Answer) -> Invoked<Answer> {
     let Invoked { result, effects, report } = invoked;
     Invoked { result: result.map(answer), effects, report }
 }

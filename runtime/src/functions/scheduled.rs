@@ -28,6 +28,8 @@ pub(crate) async fn call(
         run(app, ready, cause, Work::Lambda(payload.as_bytes())).await
     } else if module.has(Role::Command) {
         run(app, ready, cause, Work::Command(Bytes::from(payload), Stdout::Lines)).await
+    } else if module.has(Role::Http) {
+        run(app, ready, cause, Work::Http(Bytes::from(payload), tick.attempt)).await
     } else {
         let roles = ready.record.roles.join(", ");
         let name = &ready.record.name;

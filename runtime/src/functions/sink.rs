@@ -80,6 +80,11 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
+    /// Whether the log took everything.
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.rows).is_empty()
+    }
+
     /// Whether calls may write events now.
     ///
     /// # Errors
@@ -161,7 +166,7 @@ async fn put(app: &Arc<App>, intent: &Intent, since_ms: i64) -> Result<(), Appen
     if batch.events.is_empty() {
         return Ok(());
     }
-    match accept::append(app, batch).await {
+    match accept::append(app, batch, None).await {
         Ok(_) | Err(AppendError::Deleted) => Ok(()),
         Err(error) => Err(error),
     }

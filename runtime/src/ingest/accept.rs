@@ -7,9 +7,12 @@ use store::batch::{self, BatchError, Rejected};
 use store::{Ack, AppendError, Batch, Events, GroupId, StreamId};
 use tokio::sync::oneshot;
 
+use super::makers::{self, OnTheWay};
 use super::transform::{self, Transformer};
 use crate::app::App;
+use crate::meta::MetaError;
 use crate::records::groups::GroupRecord;
+use crate::records::makers::Maker;
 use crate::records::streams::StreamRecord;
 
 /// A batch on its way in.
@@ -47,6 +50,18 @@ pub(crate) enum AcceptError {
         /// Why.
         reason: String,
     },
+    /// It could not be written down which module it went through.
+    Unrecorded(MetaError),
+}
+
+/// What of a batch is to be stored.
+pub(crate) struct Admitted {
+    /// These events.
+    pub(crate) events: Events,
+    /// Which were rejected, by index.
+    pub(crate) rejected: Rejected,
+    /// Kept until they are in the log, where it is recorded what they went through.
+    pub(crate) on_the_way: Option<OnTheWay>,
 }
 
 /// Stores a batch; when this returns `Ok`, its events are durable and readable.
@@ -56,13 +71,14 @@ pub(crate) enum AcceptError {
 pub(crate) async fn accept(app: &Arc<App>, arrival: Arrival<'_>) -> Result<Accepted, AcceptError> {
     let Arrival { group, stream, hop, events } = arrival;
     let now_ms = app.clock.now_ms();
-    let (stored, rejected) = admit(app, group, &stream.name, (hop, events), now_ms).await?;
+    let admitted = admit(app, group, &stream.name, (hop, events), now_ms).await?;
+    let Admitted { events: stored, rejected, on_the_way } = admitted;
     if stored.is_empty() {
         return Ok(Accepted { ack: None, rejected });
     }
     let (group, stream) = (GroupId(group.id), StreamId(stream.id));
     let batch = Batch { group, stream, ingestion_ms: now_ms, hop, events: stored };
-    let ack = append(app, batch).await.map_err(AcceptError::Append)?;
+    let ack = append(app, batch, on_the_way).await.map_err(AcceptError::Append)?;
     Ok(Accepted { ack: Some(ack), rejected })
 }
 
@@ -76,31 +92,42 @@ pub(crate) async fn admit(
     stream: &str,
     (hop, events): (u8, Events),
     now_ms: i64,
-) -> Result<(Events, Rejected), AcceptError> {
+) -> Result<Admitted, AcceptError> {
     let sizes = events.iter().map(|(timestamp_ms, message)| (timestamp_ms, message.len()));
     let checked = batch::check(now_ms, group.retention_days, sizes).map_err(AcceptError::Batch)?;
     let taken = events.only(checked.range);
+    let rejected = checked.rejected;
     if taken.is_empty() {
-        return Ok((taken, checked.rejected));
+        return Ok(Admitted { events: taken, rejected, on_the_way: None });
     }
-    let stored = match Transformer::of(group) {
-        None => taken,
+    let (events, maker) = match Transformer::of(group) {
+        None => (taken, app.makers.knows(group.id).then(Maker::default)),
         // Boxed: a call of a guest is large, and most groups have none.
         Some(transformer) => {
-            Box::pin(transform::transform(app, group, stream, &transformer, (hop, taken))).await?
+            let made = Box::pin(transform::transform(app, group, stream, &transformer, (hop, taken)));
+            let (events, maker) = made.await?;
+            (events, Some(maker))
         }
     };
-    Ok((stored, checked.rejected))
+    let on_the_way = match maker.filter(|_| !events.is_empty()) {
+        Some(maker) => Some(makers::enter(app, group.id, maker).await.map_err(AcceptError::Unrecorded)?),
+        None => None,
+    };
+    Ok(Admitted { events, rejected, on_the_way })
 }
 
 /// Stores events that were admitted, and counts them.
 ///
 /// # Errors
 /// Why they are not stored, any of them.
-pub(crate) async fn append(app: &Arc<App>, batch: Batch) -> Result<Ack, AppendError> {
+pub(crate) async fn append(
+    app: &Arc<App>,
+    batch: Batch,
+    on_the_way: Option<OnTheWay>,
+) -> Result<Ack, AppendError> {
     let counts = app.fan_out.activity().group(batch.group.0);
     let bytes = batch.events.stored_bytes();
-    let ack = durable(app, batch).await;
+    let ack = durable(app, batch, on_the_way).await;
     if let Err(AppendError::Full { .. }) = &ack {
         counts.throttled.add(1);
     }
@@ -110,10 +137,14 @@ pub(crate) async fn append(app: &Arc<App>, batch: Batch) -> Result<Ack, AppendEr
     Ok(ack)
 }
 
-async fn durable(app: &Arc<App>, batch: Batch) -> Result<Ack, AppendError> {
+async fn durable(app: &Arc<App>, batch: Batch, on_the_way: Option<OnTheWay>) -> Result<Ack, AppendError> {
     let (answer, answered) = oneshot::channel();
     let followers = Arc::clone(&app.followers);
     let on_durable = move |outcome: Result<Ack, AppendError>| {
+        if let (Err(AppendError::SyncFailed(_)), Some(batch)) = (&outcome, on_the_way) {
+            // The next start may find it in the log.
+            batch.stays();
+        }
         if outcome.is_ok() {
             followers.wake();
         }

@@ -7,6 +7,7 @@ pub(crate) mod fan_out;
 pub(crate) mod followers;
 pub(crate) mod guests;
 pub(crate) mod lag;
+pub(crate) mod makers;
 pub(crate) mod matching;
 pub(crate) mod metric_filters;
 pub(crate) mod reading;

@@ -11,10 +11,11 @@ use wasm::{LogEvent, Verdict};
 use super::accept::AcceptError;
 use crate::app::App;
 use crate::functions::attach::{self, Purpose, Unusable};
-use crate::functions::{OUTPUT_PREFIX, events, registry};
+use crate::functions::{OUTPUT_PREFIX, Ready, events, registry};
 use crate::meta::Tx;
 use crate::records::Scope;
 use crate::records::groups::GroupRecord;
+use crate::records::makers::Maker;
 
 /// The tag that names the function.
 const FUNCTION: &str = "logboom:transformer";
@@ -93,7 +94,7 @@ pub(crate) fn check(
     })
 }
 
-/// What is to be stored in place of `events`, which came over `hop` deliveries.
+/// What is to be stored in place of `events`, which came over `hop` deliveries, and who made it.
 ///
 /// # Errors
 /// [`AcceptError::Transform`] when the transformer fails and the group says `fail`.
@@ -103,36 +104,44 @@ pub(super) async fn transform(
     stream: &str,
     transformer: &Transformer<'_>,
     (hop, events): (u8, Events),
-) -> Result<Events, AcceptError> {
-    let failed = match ask(app, group, stream, transformer.function, (hop, &events)).await {
-        Ok(transformed) => return Ok(transformed),
+) -> Result<(Events, Maker), AcceptError> {
+    let (name, function) = (&group.name, transformer.function);
+    let delivery_id = format!("transform-{}", app.clock.uuid());
+    let mut maker = Maker { function: function.to_owned(), ..Maker::default() };
+    let asked = match registry::ready(app, &group.scope, function, &delivery_id).await {
+        Ok(ready) => {
+            ready.record.version.clone_into(&mut maker.version);
+            ready.module.digest().clone_into(&mut maker.digest);
+            ask(app, &ready, (group, stream), &delivery_id, (hop, &events)).await
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    let failed = match asked {
+        Ok(transformed) => return Ok((transformed, maker)),
         Err(reason) => reason,
     };
-    let (name, function) = (&group.name, transformer.function);
+    maker.failed = true;
     match transformer.on_error {
         OnError::Fail => Err(AcceptError::Transform { function: function.to_owned(), reason: failed }),
         OnError::Keep => {
             tracing::warn!(group = name, function, reason = failed, "a batch was stored as it came");
-            Ok(events)
+            Ok((events, maker))
         }
         OnError::Drop => {
             let count = events.len();
             tracing::warn!(group = name, function, reason = failed, count, "a batch was dropped");
-            Ok(Events::with_capacity(0, 0))
+            Ok((Events::with_capacity(0, 0), maker))
         }
     }
 }
 
 async fn ask(
     app: &Arc<App>,
-    group: &GroupRecord,
-    stream: &str,
-    function: &str,
+    ready: &Ready,
+    (group, stream): (&GroupRecord, &str),
+    delivery_id: &str,
     (hop, events): (u8, &Events),
 ) -> Result<Events, String> {
-    let delivery_id = format!("transform-{}", app.clock.uuid());
-    let ready = registry::ready(app, &group.scope, function, &delivery_id).await;
-    let ready = ready.map_err(|error| error.to_string())?;
     let now_ms = app.clock.now_ms();
     // They came in as text.
     let texts: Vec<(i64, Cow<'_, str>)> =
@@ -152,7 +161,7 @@ async fn ask(
         attempt: 1,
         group_id: 0,
     };
-    let verdicts = events::verdicts(app, &ready, &origin, &delivery_id, &given).await;
+    let verdicts = events::verdicts(app, ready, &origin, delivery_id, &given).await;
     let verdicts = verdicts.map_err(|error| error.to_string())?;
     let mut stored = Events::with_capacity(events.len(), 0);
     let mut sizes = Vec::with_capacity(events.len());

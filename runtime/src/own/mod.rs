@@ -13,6 +13,7 @@ mod redrive;
 mod reset;
 mod schedules;
 mod tail;
+mod transformers;
 
 use std::sync::Arc;
 
@@ -48,6 +49,9 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
     }
     if let Some(id) = name.strip_prefix("queries/") {
         return queries::answer(app, head, id);
+    }
+    if name == "transformers" {
+        return transformers::answer(app, head);
     }
     if name == "tail" {
         return tail::answer(app, head, body);

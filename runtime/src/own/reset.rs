@@ -28,6 +28,7 @@ pub(super) async fn run(app: &Arc<App>) -> Answer {
     });
     let groups = emptied.await.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     app.keyring.forget_all();
+    groups.iter().for_each(|group| app.makers.forget(group.id));
     let (store, deleted) = (Arc::clone(&app.store), groups.len());
     App::blocking(move || groups.iter().for_each(|group| store.delete_group(GroupId(group.id)))).await;
     app.queries.clear();

@@ -157,7 +157,7 @@ fn from_query(query: &str) -> Result<Asked, String> {
     Ok(asked)
 }
 
-fn unescape(text: &str) -> Result<String, String> {
+pub(super) fn unescape(text: &str) -> Result<String, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Scope, data_keys, filters, streams};
+use super::{Scope, data_keys, filters, makers, streams};
 use crate::keyring::{Unavailable, Wrapping};
 use crate::meta::{Key, MetaError, Span, Table, Tx};
 
@@ -104,6 +104,7 @@ pub(crate) fn update(tx: &mut Tx<'_>, record: &GroupRecord) -> Result<(), MetaEr
 pub(crate) fn remove(tx: &mut Tx<'_>, record: &GroupRecord, now_ms: i64) -> Result<(), MetaError> {
     streams::remove_all(tx, record.id)?;
     filters::end_all(tx, record.id, now_ms)?;
+    makers::remove_all(tx, record.id)?;
     tx.delete(&GROUPS, &key(&record.scope, &record.name))?;
     tx.delete(&PLACES, &Key::of(record.id))?;
     data_keys::destroy_group(tx, record.id)?;

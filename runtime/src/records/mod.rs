@@ -10,6 +10,7 @@ pub(crate) mod deliveries;
 pub(crate) mod filters;
 pub(crate) mod gaps;
 pub(crate) mod groups;
+pub(crate) mod makers;
 pub(crate) mod query_functions;
 pub(crate) mod revisions;
 pub(crate) mod schedules;

@@ -1,5 +1,6 @@
-//! Owns the `AWS/Logs` metrics: once a minute what happened to log events becomes points, by difference. Refuses to
-//! count (`ingest::activity` does) and to decide anything by it.
+//! Owns the `AWS/Logs` metrics: once a minute what happened to log events becomes points, by difference. They, those of
+//! functions and the books of functions are one change: a minute costs one commit. Refuses to count
+//! (`ingest::activity` does) and to decide anything by it.
 //!
 //! Each event counts once in the life of a process: in the minute in which it was counted, or at the end. What was
 //! counted since the last full minute is lost with a process that is killed; the events are not.
@@ -99,10 +100,8 @@ pub(crate) async fn write(app: &Arc<App>, tick_ms: i64) -> Result<bool, MetaErro
         return Ok(false);
     }
     let wrote = written.take(app, tick_ms - MINUTE_MS).await?;
-    let functions = vended_functions::write(app, tick_ms - MINUTE_MS).await?;
     written.tick_ms = tick_ms;
-    ledger::keep(app).await?;
-    Ok(wrote || functions)
+    Ok(wrote)
 }
 
 /// Writes what is left at the end, in the minute that has begun.
@@ -110,15 +109,12 @@ pub(crate) async fn finish(app: &Arc<App>) {
     let now_ms = app.clock.now_ms();
     let mut written = app.telemetry.vended.0.lock().await;
     if let Err(error) = written.take(app, now_ms).await {
-        tracing::warn!(%error, "the last AWS/Logs metrics could not be written");
-    }
-    let functions = vended_functions::write(app, now_ms).await;
-    if let Err(error) = functions.and(ledger::keep(app).await) {
-        tracing::warn!(%error, "the last AWS/Lambda metrics and books of functions could not be written");
+        tracing::warn!(%error, "the last metrics of log groups and functions, and their books, could not be written");
     }
 }
 
 impl Written {
+    /// Writes what is news; whether anything was.
     async fn take(&mut self, app: &Arc<App>, at_ms: i64) -> Result<bool, MetaError> {
         let activity = app.fan_out.activity();
         let (counted, forwarded) = (activity.groups(), activity.subscriptions());
@@ -150,7 +146,10 @@ impl Written {
                 after.shown.insert(*id);
             }
         }
-        let outcome = publish(app, &news, &after.shown, at_ms).await;
+        let outcome = match points(app, &news, &after.shown, at_ms).await {
+            Ok(points) => write_all(app, points, at_ms).await,
+            Err(error) => Err(error),
+        };
         if outcome.is_err() {
             self.shown = after.shown;
             return outcome;
@@ -167,9 +166,43 @@ fn risen<const N: usize>(before: Option<&[u64; N]>, now: &[u64; N]) -> Option<[u
     (risen != [0; N]).then_some(risen)
 }
 
-async fn publish(app: &Arc<App>, news: &News, shown: &BTreeSet<u64>, at_ms: i64) -> Result<bool, MetaError> {
-    if news.groups.is_empty() && news.subscriptions.is_empty() {
+/// Writes points of log groups together with what functions did.
+async fn write_all(
+    app: &Arc<App>,
+    mut points: Vec<(Scope, Vec<Datum>)>,
+    at_ms: i64,
+) -> Result<bool, MetaError> {
+    let books = &app.functions.ledger;
+    let (recent, of_functions) = vended_functions::take(app, at_ms)?;
+    points.extend(of_functions);
+    let (changed, now_ms) = (books.take_changed(), app.clock.now_ms());
+    let is_news = !points.is_empty() || !recent.is_empty();
+    if !is_news && changed.is_empty() {
         return Ok(false);
+    }
+    let rows: Vec<_> = changed.iter().map(|(row, _)| row.clone()).collect();
+    // One change: were a part written and the rest not, that part would count again.
+    let change = app.meta.change(move |tx| {
+        points.iter().try_for_each(|(scope, data)| apply(tx, scope, data, now_ms))?;
+        ledger::keep(tx, &changed)
+    });
+    let written: Result<(), MetaError> = change.await;
+    if written.is_err() {
+        books.give_back_recent(recent);
+        books.give_back(rows);
+    }
+    written.map(|()| is_news)
+}
+
+/// The points of what happened to log events.
+async fn points(
+    app: &Arc<App>,
+    news: &News,
+    shown: &BTreeSet<u64>,
+    at_ms: i64,
+) -> Result<Vec<(Scope, Vec<Datum>)>, MetaError> {
+    if news.groups.is_empty() && news.subscriptions.is_empty() {
+        return Ok(Vec::new());
     }
     let ids: BTreeSet<u64> =
         news.groups.keys().copied().chain(news.subscriptions.iter().map(|(group, _, _)| *group)).collect();
@@ -181,16 +214,8 @@ async fn publish(app: &Arc<App>, news: &News, shown: &BTreeSet<u64>, at_ms: i64)
         })
     });
     let now_ms = app.clock.now_ms();
-    let mut by_scope: Vec<(Scope, Vec<Datum>)> = Vec::new();
-    for (scope, data) in data(news, shown, &records.await?, at_ms) {
-        by_scope.push((scope, checked(data, now_ms)));
-    }
-    // One change: were a part written and the rest not, that part would count again.
-    let change = app
-        .meta
-        .change(move |tx| by_scope.iter().try_for_each(|(scope, data)| apply(tx, scope, data, now_ms)));
-    change.await?;
-    Ok(true)
+    let data = data(news, shown, &records.await?, at_ms);
+    Ok(data.into_iter().map(|(scope, data)| (scope, checked(data, now_ms))).collect())
 }
 
 /// What an account and region gets.

@@ -1,11 +1,11 @@
-//! Owns the `AWS/Lambda` metrics: what functions did in a minute becomes points. Refuses to count: the ledger does.
+//! Owns the `AWS/Lambda` metrics: what functions did in a minute becomes points. Refuses to count (the ledger does) and
+//! to write them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use metrics::datum::{self, Datum, MetricDatum, StatisticSet};
 use metrics::number::Number;
-use metrics::operation::put_metric_data::apply;
 use metrics::{Dimension, Scope};
 use wasm::Recent;
 
@@ -16,23 +16,28 @@ use crate::records;
 /// The namespace.
 const NAMESPACE: &str = "AWS/Lambda";
 
-/// Writes what functions did since the last time into the minute that began at `at_ms`; whether they did anything.
+/// What functions did since the last time: taken, and news again when it is given back.
+pub(super) type Taken = BTreeMap<u64, Recent>;
+
+/// The points of what functions did since the last time, for the minute that began at `at_ms`.
 ///
 /// # Errors
 /// Metadata failed: it is news still.
-pub(super) async fn write(app: &Arc<App>, at_ms: i64) -> Result<bool, MetaError> {
+pub(super) fn take(app: &Arc<App>, at_ms: i64) -> Result<(Taken, Vec<(Scope, Vec<Datum>)>), MetaError> {
     let recent = app.functions.ledger.take_recent();
     if recent.is_empty() {
-        return Ok(false);
+        return Ok((recent, Vec::new()));
     }
-    let written = publish(app, &recent, at_ms).await;
-    if written.is_err() {
-        app.functions.ledger.give_back_recent(recent);
+    match points(app, &recent, at_ms) {
+        Ok(points) => Ok((recent, points)),
+        Err(error) => {
+            app.functions.ledger.give_back_recent(recent);
+            Err(error)
+        }
     }
-    written.map(|()| true)
 }
 
-async fn publish(app: &Arc<App>, recent: &BTreeMap<u64, Recent>, at_ms: i64) -> Result<(), MetaError> {
+fn points(app: &Arc<App>, recent: &Taken, at_ms: i64) -> Result<Vec<(Scope, Vec<Datum>)>, MetaError> {
     let every = app.meta.read(|tx| every_function(tx))?;
     let names: HashMap<u64, (records::Scope, String)> = every
         .into_iter()
@@ -50,15 +55,8 @@ async fn publish(app: &Arc<App>, recent: &BTreeMap<u64, Recent>, at_ms: i64) -> 
             Err(error) => tracing::warn!(name, %error, "metrics of a function were not written"),
         }
     }
-    let by_scope: Vec<(Scope, Vec<Datum>)> = by_scope
-        .into_iter()
-        .map(|((account, region), data)| (Scope::from(&records::Scope { account, region }), data))
-        .collect();
-    // One change: were a part written and the rest not, that part would count again.
-    let change = app
-        .meta
-        .change(move |tx| by_scope.iter().try_for_each(|(scope, data)| apply(tx, scope, data, now_ms)));
-    change.await
+    let scoped = |((account, region), data)| (Scope::from(&records::Scope { account, region }), data);
+    Ok(by_scope.into_iter().map(scoped).collect())
 }
 
 /// Lambda's own: a sum of 1 for each call, error and throttle, durations in milliseconds.

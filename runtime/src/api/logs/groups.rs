@@ -11,9 +11,10 @@ use super::{kms, lookup, tags};
 use crate::api::Caller;
 use crate::api::table::{Operation, operation};
 use crate::app::App;
-use crate::ingest::transform;
+use crate::ingest::transform::{self, Transformer};
 use crate::meta::MetaError;
 use crate::records::groups::{self, GroupRecord};
+use crate::records::makers::{self, Made};
 
 pub(super) const OPERATIONS: &[Operation] =
     &[operation!(Logs::CreateLogGroup => create), operation!(Logs::DeleteLogGroup => delete)];
@@ -25,7 +26,9 @@ async fn create(app: &Arc<App>, caller: &Caller, request: CreateLogGroupRequest)
     let record = new_group(app, caller, request)?;
     let quota = app.limits.quotas.as_ref().map(|quotas| quotas.log_groups);
     let wrapping = app.keyring.wrapping();
-    app.meta
+    let (is_transformed, store) = (Transformer::of(&record).is_some(), Arc::clone(&app.store));
+    let made = app
+        .meta
         .change(move |tx| {
             if groups::find(tx, &record.scope, &record.name)?.is_some() {
                 return Err(Fault::new(
@@ -43,10 +46,19 @@ async fn create(app: &Arc<App>, caller: &Caller, request: CreateLogGroupRequest)
             if let Some(arn) = &record.kms_key {
                 wrapping.check_kms(arn).map_err(|unmapped| kms::unusable(&record.arn(), &unmapped))?;
             }
-            groups::insert(tx, record, &wrapping)?;
-            Ok(())
+            let since_ms = record.created_ms;
+            let group = groups::insert(tx, record, &wrapping)?;
+            if is_transformed {
+                let nobody = Made { since_ms, by: Vec::new() };
+                makers::put(tx, group.id, store.durable_position().seq, &nobody)?;
+            }
+            Ok(group.id)
         })
-        .await
+        .await?;
+    if is_transformed {
+        app.makers.begin(made);
+    }
+    Ok(())
 }
 
 fn new_group(app: &App, caller: &Caller, request: CreateLogGroupRequest) -> Result<GroupRecord, Fault> {
@@ -84,6 +96,7 @@ async fn delete(app: &Arc<App>, caller: &Caller, request: DeleteLogGroupRequest)
         .await?;
     app.fan_out.activity().forget_group(group);
     app.keyring.forget(group);
+    app.makers.forget(group);
     app.fan_out.definitions_changed();
     let store = Arc::clone(&app.store);
     App::blocking(move || store.delete_group(GroupId(group))).await;

@@ -72,6 +72,7 @@ impl From<AcceptError> for Fault {
                     format!("Nothing was stored: the log group's transformer {function} failed: {reason}");
                 Fault::new("ServiceUnavailableException", text).status(503).receiver()
             }
+            AcceptError::Unrecorded(error) => error.into(),
             AcceptError::Append(AppendError::Deleted) => lookup::no_stream(),
             AcceptError::Append(AppendError::TooLarge { .. } | AppendError::Empty) => {
                 Fault::new("InvalidParameterException", "The batch of log events does not fit the limits.")

@@ -77,7 +77,10 @@ impl Subscription for Hostile {
             "some" => return failed(vec![2, 0, 2]),
             "wrong-index" => return failed(vec![events.len() as u32]),
             "shout" => info!("{}", "x".repeat(20 << 20)),
-            "retry" => return Err(logboom_sdk::retry_after("later", 1500)),
+            "retry" => {
+                let after_ms = config::get_or("after_ms", "1500").parse().unwrap_or(1500);
+                return Err(logboom_sdk::retry_after("later", after_ms));
+            }
             "permanent" => return Err(permanent("never")),
             "effects" => effects()?,
             "effects-then-fail" => {

@@ -1,0 +1,152 @@
+//! Owns the threads that guests run and are compiled on: as many as there are cores, apart from those that answer
+//! requests and behind them in the eyes of the system. A busy guest lets go only at the next tick of the epoch clock;
+//! on a thread of its own it holds up other guests until then, and no request. Refuses to know what it runs.
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
+
+/// How far behind: a share of one third of a core that a request wants too.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
+
+/// The threads; they end with it.
+#[derive(Debug)]
+pub(super) struct Crew {
+    /// Taken at the end.
+    runtime: Option<Runtime>,
+    handle: Handle,
+}
+
+impl Crew {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// A sentence, when the system has none.
+    pub(super) fn new(threads: usize) -> Result<Crew, String> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name("guests")
+            .on_thread_start(behind())
+            // Each turn of a busy guest lasts a tick: after every one of them timers, sockets and newcomers are looked at.
+            .event_interval(1)
+            .global_queue_interval(1)
+            .enable_all()
+            .build()
+            .map_err(|error| format!("there are no threads for guests: {error}"))?;
+        Ok(Crew { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+
+    /// Runs a future there; it ends with the one that waits for it. `None` when the process is at its end.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let mut task = Ending(self.handle.spawn(work));
+        done((&mut task.0).await)
+    }
+
+    /// Runs there what takes long and waits for nothing. `None` as above.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        done(self.handle.spawn_blocking(work).await)
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        // Nobody waits for what still runs; a runtime must not be waited for on a thread of another one.
+        self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
+    }
+}
+
+/// A panic of the work goes on here.
+fn done<T>(ended: Result<T, tokio::task::JoinError>) -> Option<T> {
+    match ended {
+        Ok(done) => Some(done),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => None,
+    }
+}
+
+/// Ends a task with the one that waits for it.
+struct Ending<T>(JoinHandle<T>);
+
+impl<T> Drop for Ending<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What a thread of the crew does first: it steps back behind the thread that asks for it here.
+#[cfg(target_os = "linux")]
+fn behind() -> impl Fn() + Send + Sync + 'static {
+    use rustix::process::{getpriority_process, setpriority_process};
+    // Threads have a niceness of their own here; those that the compiler starts inherit it.
+    let wanted = own_id().and_then(|own| getpriority_process(Some(own)).ok()).map(|now| now + NICENESS);
+    move || {
+        let (Some(own), Some(wanted)) = (own_id(), wanted) else {
+            return tracing::warn!("guests run at the priority of requests: /proc/thread-self says nothing");
+        };
+        if let Err(error) = setpriority_process(Some(own), wanted) {
+            tracing::warn!(%error, "guests run at the priority of requests");
+        }
+    }
+}
+
+/// The system's number of this thread.
+#[cfg(target_os = "linux")]
+fn own_id() -> Option<rustix::process::Pid> {
+    let link = std::fs::read_link("/proc/thread-self").ok()?;
+    rustix::process::Pid::from_raw(link.file_name()?.to_str()?.parse().ok()?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn behind() -> impl Fn() + Send + Sync + 'static {
+    || {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[tokio::test]
+    async fn work_is_done_on_other_threads_and_ends_with_who_waits_for_it() {
+        let crew = Crew::new(1).unwrap();
+        let here = std::thread::current().id();
+        let there = crew.run(async { std::thread::current().id() }).await.unwrap();
+        assert_ne!(here, there);
+        assert_eq!(crew.blocking(|| 7).await, Some(7));
+        struct Told(Arc<AtomicBool>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        let ended = Arc::new(AtomicBool::new(false));
+        let told = Told(Arc::clone(&ended));
+        let endless = crew.run(async move {
+            let _told = told;
+            std::future::pending::<()>().await;
+        });
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(20), endless).await.is_err());
+        while !ended.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn its_threads_stand_behind() {
+        let niceness = || rustix::process::getpriority_process(own_id()).unwrap();
+        let own = niceness();
+        let crew = Crew::new(1).unwrap();
+        let theirs = [crew.run(async move { niceness() }).await, crew.blocking(niceness).await];
+        // 19 is as far as the system goes.
+        assert_eq!(theirs, [Some((own + NICENESS).min(19)); 2]);
+        assert_eq!(niceness(), own);
+    }
+}
