@@ -211,8 +211,7 @@ impl Templates for Lent<'_> {
 
     fn part(&self, template: usize, part: usize) -> &str {
         let Parts { template, texts } = self.template(template);
-        let texts =
-            texts.get_or_init(|| template.parts.iter().map(|part| String::from_utf8_lossy(part)).collect());
+        let texts = texts.get_or_init(|| template.parts.iter().map(|part| repaired(part)).collect());
         &texts[part]
     }
 
@@ -278,6 +277,11 @@ impl Templates for Lent<'_> {
         }
         true
     }
+}
+
+/// The text of bytes. Looking whether they are well-formed is faster than repairing them.
+fn repaired(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 fn written(column: &Column, rows: Option<&[u32]>) -> Texts {

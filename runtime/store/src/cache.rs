@@ -82,8 +82,8 @@ struct Shard {
     seen: Seen,
     /// Bytes that were used or came so far: the time that the rule goes by.
     clock: AtomicU64,
-    /// Those of them that were used.
-    hit_bytes: AtomicU64,
+    /// Those of them that came.
+    miss_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -145,7 +145,6 @@ impl Cache {
     pub(crate) fn get(&self, key: &Key) -> Option<Kept> {
         let shard = self.shard(key).read().unwrap_or_else(PoisonError::into_inner);
         let slot = shard.slots.get(key)?;
-        shard.hit_bytes.fetch_add(slot.bytes, Ordering::Relaxed);
         slot.used.store(shard.pass(slot.bytes), Ordering::Relaxed);
         Some(slot.kept.clone())
     }
@@ -163,6 +162,7 @@ impl Cache {
         }
         let mut shard = self.shard(&key).write().unwrap_or_else(PoisonError::into_inner);
         let now = shard.pass(bytes);
+        shard.miss_bytes += bytes;
         if shard.slots.contains_key(&key) {
             return;
         }
@@ -204,10 +204,9 @@ impl Cache {
         let mut all = CacheCounters::default();
         for shard in &self.shards {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-            let hit_bytes = shard.hit_bytes.load(Ordering::Relaxed);
             all.bytes += shard.bytes();
-            all.hit_bytes += hit_bytes;
-            all.miss_bytes += shard.clock.load(Ordering::Relaxed).saturating_sub(hit_bytes);
+            all.miss_bytes += shard.miss_bytes;
+            all.hit_bytes += shard.clock.load(Ordering::Relaxed) - shard.miss_bytes;
         }
         all
     }
