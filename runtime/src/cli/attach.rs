@@ -101,12 +101,9 @@ async fn try_again(client: &Client, name: &str, retry: &Retry) -> Result<(), Cli
     let path = format!("/2019-09-25/functions/{}/event-invoke-config", escape(name));
     let made = client.lambda(Method::PUT, &path, config).await;
     made.map_err(|error| ClientError::Here(format!("[retry]: {error}")))?;
-    let or_default =
-        |number: &Option<u32>, unit| number.map_or_else(|| "the usual".to_owned(), |n| format!("{n}{unit}"));
-    eprintln!(
-        "{name} is tried again {} times within {}",
-        or_default(attempts, ""),
-        or_default(max_age_s, " s")
-    );
+    let or_usual =
+        |number: &Option<u32>, unit| number.map_or_else(|| "as usual".to_owned(), |n| format!("{n}{unit}"));
+    let (tries, age) = (or_usual(attempts, ""), or_usual(max_age_s, " s"));
+    eprintln!("calls of {name} made later: tries after the first {tries}, age at most {age}");
     Ok(())
 }
