@@ -5,6 +5,7 @@
 mod admit;
 pub(crate) mod alarm;
 pub(crate) mod attach;
+mod attached;
 pub(crate) mod breakers;
 mod compiled;
 mod crew;
@@ -17,14 +18,17 @@ pub(crate) mod ledger;
 pub(crate) mod once;
 pub(crate) mod output;
 mod owned;
+pub(crate) mod promote;
 pub(crate) mod registry;
 pub(crate) mod resolve;
 mod run;
 pub(crate) mod scheduled;
 mod secrets;
 mod services;
+pub(crate) mod shadow;
 pub(crate) mod sink;
 mod state;
+pub(crate) mod versions;
 pub(crate) mod way_out;
 mod writes;
 
@@ -43,9 +47,11 @@ use crate::meta::{MetaError, Tx, remove_versions};
 use crate::outbox::Refused;
 use crate::records::Scope;
 use crate::records::aliases::ALIASES;
+use crate::records::{promotions, shadows};
 
 use breakers::Breakers;
 use crew::Crew;
+use shadow::Shadows;
 
 pub(crate) use admit::{Throttled, run, try_run};
 pub(crate) use compiled::Compiled;
@@ -99,6 +105,8 @@ pub(crate) struct Functions {
     pub(crate) ledger: Ledger,
     /// Which of them rest.
     pub(crate) breakers: Breakers,
+    /// Versions that run beside the ones that serve.
+    pub(crate) shadows: Shadows,
 }
 
 impl Functions {
@@ -109,8 +117,9 @@ impl Functions {
     pub(crate) fn new(clock: &Clock, compiled: Compiled, way_out: WayOut) -> Result<Functions, String> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let running = (2 * cores).clamp(4, 64);
-        // As many places again for pure calls, and for those of queries.
-        let limits = wasm::Limits { concurrent_calls: 3 * running, ..wasm::Limits::default() };
+        // As many places again for pure calls, and for those of queries; shadows have their own.
+        let limits =
+            wasm::Limits { concurrent_calls: 3 * running + shadow::AT_ONCE, ..wasm::Limits::default() };
         let (clock, compiled_key) = (Arc::new(GuestClock::new(clock)), compiled.key());
         let host = Host::new(HostOptions { limits, clock, compiled_key })?;
         Ok(Functions {
@@ -129,6 +138,7 @@ impl Functions {
             waiting: sink::Waiting::default(),
             ledger: Ledger::default(),
             breakers: Breakers::default(),
+            shadows: Shadows::default(),
         })
     }
 
@@ -238,6 +248,9 @@ pub(crate) fn start(app: &Arc<App>, stopping: &watch::Receiver<bool>) {
     if let Err(error) = ledger::restore(app) {
         tracing::error!(%error, "the books of functions cannot be read; they begin anew");
     }
+    if let Err(error) = shadow::restore(app) {
+        tracing::error!(%error, "the shadows of functions cannot be read; none runs");
+    }
     app.outbox.connect_functions(Invoker::of(app));
     registry::start(app);
     sink::start(app, stopping);
@@ -252,6 +265,8 @@ pub(crate) fn remove_all(tx: &mut Tx<'_>, function: u64, now_ms: i64) -> Result<
     ALIASES.remove_all(tx, function, now_ms)?;
     state::remove_all(tx, function)?;
     ledger::remove_all(tx, function)?;
+    shadows::remove(tx, function)?;
+    promotions::remove_all(tx, function)?;
     effects::remove_all(tx, function)
 }
 

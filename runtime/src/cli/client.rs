@@ -13,10 +13,11 @@ use hyper::{Method, Request, Response, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::{Client as HttpClient, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::fmt;
 use std::path::PathBuf;
 
+use super::grants::Change;
 use crate::clock::Clock;
 use crate::functions::OUTPUT_PREFIX;
 
@@ -167,22 +168,56 @@ impl Client {
         self.active(name).await
     }
 
-    /// Gives an existing function this code and these settings. Its grants are tags, which the API does not change
-    /// yet: a deploy with other ones is refused before anything is changed.
+    /// Gives an existing function this code, these settings and these grants. The new code finds its grants, and
+    /// those that it has no more go when it runs; if it does not come to that, the grants are as they were.
     async fn redeploy(&self, name: &str, zip: &str, mut settings: Value) -> Result<(), ClientError> {
         let path = format!("/2015-03-31/functions/{}", escape(name));
         let function = self.lambda(Method::GET, &path, Value::Null).await?;
         let wanted = settings.as_object_mut().and_then(|all| all.remove("Tags")).unwrap_or_default();
-        if grants(&function["Tags"]) != grants(&wanted) {
-            let message = format!(
-                "{name} exists with other grants, which cannot be changed in place yet: \
-                 delete it (aws lambda delete-function --function-name {name}) and deploy it again"
-            );
-            return Err(ClientError::Refused { code: "ResourceConflictException".to_owned(), message });
+        let arn = function["Configuration"]["FunctionArn"].as_str().unwrap_or_default();
+        let change = Change::of(&function["Tags"], &wanted);
+        self.tag(arn, &change.set).await?;
+        let swapped = async {
+            self.lambda(Method::PUT, &format!("{path}/code"), json!({"ZipFile": zip})).await?;
+            self.active(name).await?;
+            self.lambda(Method::PUT, &format!("{path}/configuration"), settings).await
+        };
+        match swapped.await {
+            Ok(_) => self.untag(arn, &change.removed).await,
+            Err(error) => {
+                let back = Change::of(&wanted, &function["Tags"]);
+                self.tag(arn, &back.set).await?;
+                self.untag(arn, &back.removed).await?;
+                Err(error)
+            }
         }
-        self.lambda(Method::PUT, &format!("{path}/code"), json!({"ZipFile": zip})).await?;
-        self.active(name).await?;
-        self.lambda(Method::PUT, &format!("{path}/configuration"), settings).await.map(drop)
+    }
+
+    async fn tag(&self, arn: &str, tags: &Map<String, Value>) -> Result<(), ClientError> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let path = format!("/2017-03-31/tags/{}", escape(arn));
+        self.lambda(Method::POST, &path, json!({ "Tags": tags })).await.map(drop)
+    }
+
+    async fn untag(&self, arn: &str, keys: &[String]) -> Result<(), ClientError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<String> = keys.iter().map(|key| format!("tagKeys={}", escape(key))).collect();
+        let path = format!("/2017-03-31/tags/{}?{}", escape(arn), keys.join("&"));
+        self.lambda(Method::DELETE, &path, Value::Null).await.map(drop)
+    }
+
+    /// The tags of a function; `None` if there is no such function.
+    pub(crate) async fn tags(&self, name: &str) -> Result<Option<Value>, ClientError> {
+        let path = format!("/2015-03-31/functions/{}", escape(name));
+        match self.lambda(Method::GET, &path, Value::Null).await {
+            Ok(mut function) => Ok(Some(function["Tags"].take())),
+            Err(error) if error.is("ResourceNotFoundException") => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The configuration of a function.
@@ -314,12 +349,6 @@ impl Client {
             ))
         })
     }
-}
-
-/// The tags that grant something.
-fn grants(tags: &Value) -> Vec<(&String, &Value)> {
-    let all = tags.as_object().into_iter().flatten();
-    all.filter(|(name, _)| name.starts_with("logboom:allow-")).collect()
 }
 
 fn parsed(answer: &Answer) -> Result<Value, ClientError> {

@@ -10,7 +10,8 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::client::{Client, ClientError, Endpoint};
-use super::project::{FILE, On, Project, Transform};
+use super::project::{FILE, On, Project};
+use super::{attach, grants};
 use crate::clock::Clock;
 
 /// Deploys a function: as function.toml says, or a bare wasm module (a component, or a wasi program).
@@ -19,7 +20,7 @@ pub(crate) struct DeployArgs {
     /// The folder with function.toml, that file, a .wasm file, or a zip that holds one.
     #[arg(default_value = ".")]
     what: PathBuf,
-    /// Grant what function.toml asks for without asking.
+    /// Grant what function.toml asks for, or what --allow adds to a function that is there, without asking.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -64,15 +65,15 @@ impl ModuleArgs {
     }
 }
 
-/// The tag that carries a grant of this kind.
-const GRANT_TAG: &str = "logboom:allow-";
+/// What is said when nobody is there to be asked.
+pub(super) const NOT_GRANTED: &str = "nothing was deployed: --yes grants this without asking";
 
 /// Runs the command.
 pub(crate) async fn run(args: DeployArgs, clock: Clock) -> Result<(), ClientError> {
     let client = Client::new(args.endpoint, clock);
     let is_project = args.what.is_dir() || args.what.extension().is_some_and(|extension| extension == "toml");
     if !is_project {
-        return module(&client, &args.what, args.module).await;
+        return module(&client, &args.what, args.module, args.yes).await;
     }
     if !args.module.is_empty() {
         let message = format!("{FILE} says it all: --yes and --endpoint are the only options beside it");
@@ -94,20 +95,29 @@ pub(crate) fn consent(project: &Project, is_given: bool) -> Result<(), ClientErr
     for line in &lines {
         eprintln!("{} may {line}", project.name);
     }
-    if lines.is_empty() || is_given {
+    if lines.is_empty() { Ok(()) } else { ask("grant this?", is_given, NOT_GRANTED) }
+}
+
+/// Asks for a yes, unless it was given on the command line; `unasked` is said where there is nobody to ask.
+///
+/// # Errors
+/// It was not given.
+pub(super) fn ask(question: &str, is_given: bool, unasked: &str) -> Result<(), ClientError> {
+    if is_given {
         return Ok(());
     }
     if !std::io::stdin().is_terminal() {
-        return Err(ClientError::Here("nothing was deployed: --yes grants this without asking".to_owned()));
+        return Err(ClientError::Here(unasked.to_owned()));
     }
-    eprint!("grant this? [y/N] ");
+    eprint!("{question} [y/N] ");
     let mut answer = String::new();
     // An unreadable answer is no yes.
     let _ = (std::io::stderr().flush(), std::io::stdin().lock().read_line(&mut answer));
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {
-        Err(ClientError::Here("nothing was deployed".to_owned()))
+        let (done, _) = unasked.split_once(':').unwrap_or((unasked, ""));
+        Err(ClientError::Here(done.to_owned()))
     }
 }
 
@@ -121,18 +131,15 @@ pub(crate) async fn deploy(client: &Client, project: &Project) -> Result<String,
         "Timeout": project.timeout_s, "MemorySize": project.memory_mb,
         "Environment": {"Variables": project.environment}, "Tags": {},
     });
+    // What a project may do is in its file; tags of an earlier deployment go, which needs no yes.
+    grants::consent(client, &project.name, &settings["Tags"], false).await?;
     client.deploy(&project.name, &package, settings).await?;
     let arn = arn(client, &project.name).await?;
-    for on in &project.on {
-        subscribe(client, &project.name, &arn, on).await?;
-    }
-    for transform in &project.transform {
-        attach(client, &project.name, &arn, transform).await?;
-    }
+    attach::attach(client, project, &arn).await?;
     Ok(arn)
 }
 
-async fn module(client: &Client, path: &Path, args: ModuleArgs) -> Result<(), ClientError> {
+async fn module(client: &Client, path: &Path, args: ModuleArgs, is_given: bool) -> Result<(), ClientError> {
     let shown = path.display();
     let code = std::fs::read(path).map_err(|error| ClientError::Here(format!("{shown}: {error}")))?;
     let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
@@ -142,8 +149,9 @@ async fn module(client: &Client, path: &Path, args: ModuleArgs) -> Result<(), Cl
         args.allow.iter().map(|(kind, what)| (kind.clone(), what.replace('*', "..."))).collect();
     let settings = json!({
         "Timeout": args.timeout.unwrap_or(3), "MemorySize": args.memory.unwrap_or(128),
-        "Environment": {"Variables": object(&args.settings, "")}, "Tags": object(&allow, GRANT_TAG),
+        "Environment": {"Variables": object(&args.settings, "")}, "Tags": object(&allow, grants::TAG),
     });
+    grants::consent(client, &name, &settings["Tags"], is_given).await?;
     client.deploy(&name, &code, settings).await?;
     for (kind, value) in &args.allow {
         eprintln!("{name} may {kind}: {value}");
@@ -152,7 +160,7 @@ async fn module(client: &Client, path: &Path, args: ModuleArgs) -> Result<(), Cl
     println!("{arn}");
     for group in args.on {
         let on = On { log_group: group, pattern: args.pattern.clone().unwrap_or_default() };
-        subscribe(client, &name, &arn, &on).await?;
+        attach::subscribe(client, &name, &arn, &on).await?;
     }
     Ok(())
 }
@@ -160,30 +168,6 @@ async fn module(client: &Client, path: &Path, args: ModuleArgs) -> Result<(), Cl
 async fn arn(client: &Client, name: &str) -> Result<String, ClientError> {
     let function = client.function(name).await?;
     Ok(function["FunctionArn"].as_str().unwrap_or_default().to_owned())
-}
-
-async fn subscribe(client: &Client, name: &str, arn: &str, on: &On) -> Result<(), ClientError> {
-    let filter = json!({
-        "logGroupName": on.log_group, "filterName": name, "filterPattern": on.pattern, "destinationArn": arn,
-    });
-    let made = client.logs("PutSubscriptionFilter", filter).await;
-    made.map_err(|error| ClientError::Here(format!("{}: {error}", on.log_group)))?;
-    let what = if on.pattern.is_empty() { "all events" } else { &on.pattern };
-    eprintln!("{name} receives {what} of {}", on.log_group);
-    Ok(())
-}
-
-/// Makes the function the transformer of a log group.
-async fn attach(client: &Client, name: &str, arn: &str, to: &Transform) -> Result<(), ClientError> {
-    // arn:aws:lambda:REGION:ACCOUNT:function:NAME
-    let mut parts = arn.split(':').skip(3);
-    let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let group = format!("arn:aws:logs:{region}:{account}:log-group:{}", to.log_group);
-    let tags = json!({"logboom:transformer": name, "logboom:transformer-on-error": to.on_error.name()});
-    let made = client.logs("TagResource", json!({"resourceArn": group, "tags": tags})).await;
-    made.map_err(|error| ClientError::Here(format!("{}: {error}", to.log_group)))?;
-    eprintln!("{name} transforms {} (on an error: {})", to.log_group, to.on_error.name());
-    Ok(())
 }
 
 /// Several pairs of the same key become one value, separated by spaces.
@@ -216,7 +200,7 @@ mod tests {
     #[test]
     fn grants_of_one_kind_are_joined() {
         let pairs = [pair("publish=ops"), pair("publish=oncall"), pair("state=true")].map(Result::unwrap);
-        let tags = object(&pairs, GRANT_TAG);
+        let tags = object(&pairs, grants::TAG);
         assert_eq!(tags["logboom:allow-publish"], "ops oncall");
         assert_eq!(tags["logboom:allow-state"], "true");
         assert!(pair("publish").is_err() && pair("=x").is_err());

@@ -3,20 +3,26 @@
 //! Exit codes are for scripts: 0 done, 1 failed, 2 wrong usage or configuration, 3 the data directory is in
 //! use by another process. The reason is one line on stderr.
 
+mod attach;
 mod build;
 mod client;
 mod demo;
 mod deploy;
 mod dev;
+mod functions;
+mod grants;
 mod invoke;
 mod key;
 mod logs;
 mod new;
 pub(crate) mod project;
+mod promote;
 mod query;
 mod redrive;
+mod rollback;
 mod schedule;
 mod serve;
+mod shadow;
 pub(crate) mod span;
 mod tail;
 mod test;
@@ -55,16 +61,24 @@ enum Command {
     Dev(dev::DevArgs),
     /// Deploy a function and attach it
     Deploy(deploy::DeployArgs),
+    /// Show what functions did and cost
+    Functions(functions::FunctionsArgs),
     /// Call a function and print its answer
     Invoke(invoke::InvokeArgs),
     /// Print what a function writes
     Logs(logs::LogsArgs),
+    /// Make a version the one that serves
+    Promote(promote::PromoteArgs),
     /// Run a Logs Insights query and print the rows
     Query(query::QueryArgs),
     /// Hand dead letters over again
     Redrive(redrive::RedriveArgs),
+    /// Go back to the version that served before the last promote
+    Rollback(rollback::RollbackArgs),
     /// Run functions at times: make, list, show, delete and run schedules
     Schedule(schedule::ScheduleArgs),
+    /// Run a version beside the one that serves, and compare
+    Shadow(shadow::ShadowArgs),
     /// Print events as they arrive
     Tail(tail::TailArgs),
 }
@@ -120,6 +134,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Query(args) => client(|clock| query::run(args, clock)),
         Command::Redrive(args) => client(|clock| redrive::run(args, clock)),
         Command::Schedule(args) => client(|clock| schedule::run(args, clock)),
+        Command::Functions(args) => client(|clock| functions::run(args, clock)),
+        Command::Promote(args) => client(|clock| promote::run(args, clock)),
+        Command::Rollback(args) => client(|clock| rollback::run(args, clock)),
+        Command::Shadow(args) => client(|clock| shadow::run(args, clock)),
         Command::Tail(args) => client(|clock| tail::run(args, clock)),
     };
     match outcome {

@@ -49,6 +49,59 @@ pub(crate) struct Project {
     /// Log groups whose events go through it before they are stored.
     #[serde(default)]
     pub(crate) transform: Vec<Transform>,
+    /// Metrics whose values it finds in events.
+    #[serde(default)]
+    pub(crate) metric: Vec<Metric>,
+    /// When it runs by itself.
+    #[serde(default)]
+    pub(crate) schedule: Vec<Schedule>,
+    /// How calls made later are tried again.
+    pub(crate) retry: Option<Retry>,
+}
+
+/// A metric of values that an extractor finds.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Metric {
+    /// The log group.
+    pub(crate) log_group: String,
+    /// The filter pattern; empty takes every event.
+    #[serde(default)]
+    pub(crate) pattern: String,
+    /// Namespace of the metric.
+    pub(crate) namespace: String,
+    /// Name of the metric.
+    pub(crate) name: String,
+}
+
+/// A schedule that calls it.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Schedule {
+    /// Name of the schedule; that of the function if none is given.
+    pub(crate) name: Option<String>,
+    /// `rate(...)`, `cron(...)` or `at(...)`.
+    pub(crate) expression: String,
+    /// IANA name of the time zone.
+    #[serde(default = "utc")]
+    pub(crate) time_zone: String,
+    /// What it is given.
+    #[serde(default)]
+    pub(crate) input: serde_json::Value,
+}
+
+/// How calls that were asked for with `Event` are tried again.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retry {
+    /// Tries after the first.
+    pub(crate) attempts: Option<u32>,
+    /// Seconds after which a call is not tried any more.
+    pub(crate) max_age_s: Option<u32>,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
 }
 
 /// A subscription.
@@ -126,6 +179,13 @@ impl Project {
         if project.timeout_s == 0 || project.memory_mb == 0 {
             return Err("`timeout_s` and `memory_mb` are at least 1".to_owned());
         }
+        let unnamed = project.schedule.iter().filter(|one| one.name.is_none()).count();
+        if unnamed > 1 {
+            return Err("of several `[[schedule]]` each has a `name`".to_owned());
+        }
+        if project.retry == Some(Retry { attempts: None, max_age_s: None }) {
+            return Err("`[retry]` says `attempts`, `max_age_s` or both".to_owned());
+        }
         Ok(Project { folder: folder.to_path_buf(), text: text.to_owned(), ..project })
     }
 
@@ -189,6 +249,15 @@ mod tests {
             [[transform]]
             log_group = "/app/raw"
             on_error = "fail"
+            [[metric]]
+            log_group = "/app/web"
+            namespace = "App"
+            name = "Latency"
+            [[schedule]]
+            expression = "rate(1 hour)"
+            input = { report = ["a", 1] }
+            [retry]
+            attempts = 1
             "#,
         )
         .unwrap();
@@ -197,6 +266,13 @@ mod tests {
         assert_eq!(project.on, [On { log_group: "/app/web".to_owned(), pattern: "ERROR".to_owned() }]);
         assert_eq!(project.transform[0].on_error, OnError::Fail);
         assert_eq!((project.timeout_s, project.memory_mb), (10, 64));
+        assert_eq!((project.metric[0].name.as_str(), project.metric[0].pattern.as_str()), ("Latency", ""));
+        let schedule = &project.schedule[0];
+        assert_eq!(
+            (schedule.time_zone.as_str(), schedule.input.to_string()),
+            ("UTC", r#"{"report":["a",1]}"#.into())
+        );
+        assert_eq!(project.retry, Some(Retry { attempts: Some(1), max_age_s: None }));
     }
 
     #[test]
@@ -210,6 +286,12 @@ mod tests {
             ("name = 'x'\nwasm = 'x'\n[[transform]]\nlog_group = 'g'", "on_error"),
             ("name = 'x'\nwasm = 'x'\n[[transform]]\nlog_group = 'g'\non_error = 'skip'", "`skip`"),
             ("name = 'x'\nwasm = 'x'\nmemory_mb = 0", "at least 1"),
+            ("name = 'x'\nwasm = 'x'\n[retry]", "`[retry]` says"),
+            ("name = 'x'\nwasm = 'x'\n[retry]\ntries = 1", "unknown field `tries`"),
+            (
+                "name = 'x'\nwasm = 'x'\n[[schedule]]\nexpression = 'a'\n[[schedule]]\nexpression = 'b'",
+                "each has a `name`",
+            ),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(named), "{text:?}: {error}");

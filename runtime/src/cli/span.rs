@@ -1,4 +1,4 @@
-//! Lengths of time as people type them: `90s`, `15m`, `3h`, `2d`, `1w`.
+//! Lengths of time as people type and read them: `90s`, `15m`, `3h`, `2d`, `1w`.
 //!
 //! Owns the spelling. Refuses to know what time it is.
 
@@ -19,9 +19,30 @@ pub(crate) fn parse(text: &str) -> Result<i64, String> {
     number.checked_mul(unit_ms).ok_or_else(|| format!("`{text}` is too long"))
 }
 
+/// A span in its two largest units, whole seconds at least: `1m30s`.
+pub(crate) fn shown(ms: i64) -> String {
+    let mut left_s = ms.max(0) / 1_000;
+    let mut out = String::new();
+    let mut parts = 0;
+    for (unit, unit_s) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
+        if parts < 2 && (left_s >= unit_s || (unit == "s" && out.is_empty())) {
+            out.push_str(&format!("{}{unit}", left_s / unit_s));
+            left_s %= unit_s;
+        }
+        parts += usize::from(!out.is_empty());
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{parse, shown};
+
+    #[test]
+    fn shows_the_two_largest_units() {
+        let spans = [0, 999, 90_000, 3_600_000, 3_661_000, 200_000_000, -5].map(shown);
+        assert_eq!(spans, ["0s", "0s", "1m30s", "1h", "1h1m", "2d7h", "0s"]);
+    }
 
     #[test]
     fn reads_spans_and_refuses_what_has_no_unit() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
-use wasm::{FunctionRecord, Module, Records, Role, State};
+use wasm::{AliasRecord, FunctionRecord, Module, Records, Role, State};
 
 use super::{Functions, NotReady, Ready, describe, lock, resolve};
 use crate::app::App;
@@ -14,6 +14,7 @@ use crate::meta::{MetaError, Tx, every_function, every_version};
 use crate::records::Scope;
 use crate::records::aliases::ALIASES;
 use crate::records::query_functions::{self, Described};
+use crate::records::{promotions, shadows};
 
 /// How long a caller waits for a function that is still being compiled: small ones take less than a second.
 const PENDING_WAIT: Duration = Duration::from_secs(5);
@@ -238,10 +239,10 @@ pub(crate) fn start(app: &Arc<App>) {
             warm.push(record.digest);
         }
     }
-    match app.meta.read(aliased) {
+    match app.meta.read(named) {
         Ok(digests) => warm.extend(digests),
         Err(error) => {
-            tracing::error!(%error, "aliases cannot be read; their versions are compiled when called");
+            tracing::error!(%error, "aliases and shadows cannot be read; their versions are compiled when called");
         }
     }
     let app = Arc::clone(app);
@@ -285,34 +286,41 @@ pub(crate) fn forget(app: &App, record: &FunctionRecord) {
     lock(&app.functions.places).remove(&record.id);
     app.functions.ledger.forget(record.id);
     app.functions.breakers.forget(record.id);
+    app.functions.shadows.forget(record.id);
     prune(app);
 }
 
-/// Drops the modules that no function has any more, in memory and on disk. Those of versions that no alias names go too, and are made
+/// Drops the modules that no function has any more, in memory and on disk. Those of versions that nothing names go too, and are made
 /// again when they are called: there may be any number of them.
 pub(crate) fn prune(app: &App) {
-    let Ok((every, aliased)) = app.meta.read(|tx| Ok::<_, MetaError>((every_function(tx)?, aliased(tx)?)))
-    else {
+    let Ok((every, named)) = app.meta.read(|tx| Ok::<_, MetaError>((every_function(tx)?, named(tx)?))) else {
         return;
     };
     let used: BTreeSet<String> = every
         .into_iter()
         .flat_map(|(_, _, record)| [Some(record.digest), record.staged.map(|staged| staged.digest)])
         .flatten()
-        .chain(aliased)
+        .chain(named)
         .collect();
     lock(&app.functions.modules).retain(|digest, _| used.contains(digest));
     app.functions.compiled.sweep(app.functions.host.engine_hash(), &used);
 }
 
-/// The code of the versions that aliases name.
-fn aliased(tx: &mut Tx<'_>) -> Result<Vec<String>, MetaError> {
-    let mut digests = Vec::new();
+/// The code of the versions that aliases name, that run as shadows, and that can be gone back to.
+fn named(tx: &mut Tx<'_>) -> Result<Vec<String>, MetaError> {
+    let mut versions: Vec<(u64, String)> = Vec::new();
     for (function, alias) in ALIASES.every(tx)? {
-        let Some(alias) = alias.body else { continue };
-        for number in alias.versions().filter_map(|version| version.parse().ok()) {
-            digests.extend(tx.version(function, number)?.map(|version| version.digest));
-        }
+        let alias = alias.body.iter();
+        versions.extend(alias.flat_map(AliasRecord::versions).map(|version| (function, version.to_owned())));
+    }
+    versions.extend(shadows::every(tx)?.into_iter().map(|(function, shadow)| (function, shadow.version)));
+    let before = promotions::every(tx)?.into_iter().map(|(function, of)| (function, of.before.version));
+    versions.extend(before);
+    let mut digests = Vec::new();
+    for (function, version) in versions {
+        // `$LATEST` is not among the versions.
+        let Ok(number) = version.parse() else { continue };
+        digests.extend(tx.version(function, number)?.map(|version| version.digest));
     }
     Ok(digests)
 }

@@ -9,13 +9,14 @@ use metrics::point::EventReference;
 use tokio::sync::SemaphorePermit;
 use wasm::{
     AlarmEvent, BatchContext, Call, Counted, EventCounts, Extracted, InvokeError, Invoked, LedgerKey,
-    LogEvent, Outcome, Scalar, Stdout, Tick, Verdict, end_line, report_line, start_line,
+    LogEvent, Outcome, Scalar, Services, Stdout, Tick, Verdict, end_line, report_line, start_line,
 };
 
 use super::effects::{self, Uncommitted};
 use super::once::Once;
 use super::owned::Owned;
 use super::services::ForGuest;
+use super::shadow::{self, Served};
 use super::{Functions, NotReady, PURE_TIMEOUT_MS, Place, QUERY_TIMEOUT_MS, Ready, attach, ledger, output};
 use crate::app::App;
 
@@ -155,12 +156,15 @@ pub(super) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
         Ok(booked) => booked,
         Err(error) => return refused(app, ready, cause, pure, error).await,
     };
+    let watching = functions.shadows.watch(ready, cause, &work);
     let mut conflicts = 0;
     loop {
-        let guest = Arc::new(ForGuest::new(app, ready, cause.hop));
-        let call = call(ready, cause, timeout_ms, Arc::clone(&grants), Arc::clone(&guest));
+        let guest = ForGuest::new(app, ready, cause.hop);
+        let guest = Arc::new(if watching.is_some() { guest.remembering() } else { guest });
+        let call = call(ready, cause, timeout_ms, Arc::clone(&grants), guest.clone());
         let started_ms = app.clock.now_ms();
         let mut invoked = Box::pin(invoke(app, ready, call, &work)).await;
+        let served = watching.as_ref().and_then(|_| Served::of(app, (ready, cause), &invoked, &guest));
         if let Ok(answer) = &invoked.result
             && !pure
         {
@@ -175,6 +179,9 @@ pub(super) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
             }
         }
         booked.end(ready, &invoked);
+        if let (Some(watching), Some(served)) = (watching, served) {
+            shadow::show(app, watching, served, (ready, cause), &work);
+        }
         let lines = lines(app, &guest, (ready, cause), &invoked, (started_ms, pure));
         let shown = lines.iter().map(|(_, line)| line.clone()).collect();
         output::append(app, ready, cause.hop, lines).await;
@@ -269,16 +276,16 @@ async fn turn<'a>(
     })
 }
 
-fn timeout_ms(ready: &Ready, work: &Work<'_>) -> u64 {
+pub(super) fn timeout_ms(ready: &Ready, work: &Work<'_>) -> u64 {
     (u64::from(ready.record.timeout_s) * 1_000).min(work.timeout_ms_max())
 }
 
-fn call(
+pub(super) fn call(
     ready: &Ready,
     cause: &Cause,
     timeout_ms: u64,
     grants: Arc<wasm::Grants>,
-    guest: Arc<ForGuest>,
+    services: Arc<dyn Services>,
 ) -> Call {
     let record = &ready.record;
     Call {
@@ -292,14 +299,14 @@ fn call(
         memory_bytes: (record.memory_mb as usize) << 20,
         config: Arc::new(record.environment.clone()),
         grants,
-        services: guest,
+        services,
         sources: cause.sources.clone(),
     }
 }
 
 /// Makes the call on the threads of guests. A query waits on a thread of its own, and its rows are many: its calls
 /// stay there.
-async fn invoke(app: &Arc<App>, ready: &Ready, call: Call, work: &Work<'_>) -> Invoked<Answer> {
+pub(super) async fn invoke(app: &Arc<App>, ready: &Ready, call: Call, work: &Work<'_>) -> Invoked<Answer> {
     let work = match Owned::of(work) {
         Ok(work) => work,
         Err(Rows { name, columns, count, now_ms }) => {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use wasm::{Egress, FunctionRecord, LogLine, NotifyError, Services, SinkError, StateEntry, StateError};
 
+use super::shadow::Before;
 use super::way_out::ForCall;
 use super::{Ready, lock, state};
 use crate::app::App;
@@ -17,6 +18,8 @@ pub(super) struct ForGuest {
     function: u64,
     egress: Arc<ForCall>,
     lines: Mutex<Vec<(i64, String)>>,
+    /// The state it has read, where a shadow is to see the same.
+    read: Option<Mutex<Before>>,
 }
 
 impl ForGuest {
@@ -24,7 +27,17 @@ impl ForGuest {
         let FunctionRecord { id, .. } = ready.record;
         let egress = Arc::new(ForCall { way: Arc::clone(&app.functions.way_out), hop });
         let (app, scope) = (Arc::clone(app), ready.scope.clone());
-        ForGuest { app, scope, function: id, egress, lines: Mutex::default() }
+        ForGuest { app, scope, function: id, egress, lines: Mutex::default(), read: None }
+    }
+
+    /// The same, remembering the state that is read.
+    pub(super) fn remembering(self) -> ForGuest {
+        ForGuest { read: Some(Mutex::default()), ..self }
+    }
+
+    /// The state that was read, if it was to be remembered.
+    pub(super) fn read(&self) -> Before {
+        self.read.as_ref().map(|read| std::mem::take(&mut *lock(read))).unwrap_or_default()
     }
 
     /// The lines written so far, with their times.
@@ -60,7 +73,11 @@ impl Services for ForGuest {
     fn state_get(&self, key: &str) -> Result<Option<StateEntry>, StateError> {
         let now_ms = self.app.clock.now_ms();
         let found = self.app.meta.read(|tx| state::get(tx, self.function, key, now_ms));
-        found.map_err(|error| StateError::Other(error.to_string()))
+        let found = found.map_err(|error| StateError::Other(error.to_string()))?;
+        if let Some(read) = &self.read {
+            lock(read).remember(key, found.as_ref());
+        }
+        Ok(found)
     }
 
     fn state_list(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, StateError> {

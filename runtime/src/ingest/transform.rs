@@ -61,6 +61,11 @@ impl Transformer<'_> {
             group.tags.get(ON_ERROR).and_then(|text| OnError::parse(text)).unwrap_or(OnError::Fail);
         Some(Transformer { function, on_error })
     }
+
+    /// The function, with a qualifier if one was given.
+    pub(crate) fn function(&self) -> &str {
+        self.function
+    }
 }
 
 /// Checks the tags of a group after a change.

@@ -51,6 +51,12 @@ pub(super) fn admit(
     Ok(caller.scope())
 }
 
+/// What a path answers to a method that it does not have.
+pub(super) fn no_method(head: &Parts) -> Fault {
+    let text = format!("{} is not a method of {}", head.method, head.uri.path());
+    Fault::new("MethodNotAllowed", text).status(StatusCode::METHOD_NOT_ALLOWED.as_u16())
+}
+
 /// JSON, or a fault as JSON.
 pub(super) fn json(answer: Result<Value, Fault>) -> Response<Body> {
     let (status, value) = match answer {

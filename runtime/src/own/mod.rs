@@ -8,10 +8,12 @@ mod consumers;
 mod dead_letters;
 mod functions;
 mod health;
+mod promotions;
 mod queries;
 mod redrive;
 mod reset;
 mod schedules;
+mod shadows;
 mod tail;
 mod transformers;
 
@@ -21,9 +23,11 @@ use bytes::Bytes;
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
-use wire::Service;
+use wire::{Fault, Service};
 
 pub(crate) use dead_letters::check_door;
+
+use promotions::Way;
 
 use crate::app::App;
 use crate::server::{Body, plain, respond};
@@ -46,6 +50,9 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
     if let Some(path) = name.strip_prefix("schedules").filter(|path| path.is_empty() || path.starts_with('/'))
     {
         return schedules::answer(app, head, body, path).await;
+    }
+    if let Some(path) = name.strip_prefix("functions/") {
+        return caller::json(of_function(app, head, body, path).await);
     }
     if let Some(id) = name.strip_prefix("queries/") {
         return queries::answer(app, head, id);
@@ -85,6 +92,19 @@ pub(crate) async fn answer(app: &Arc<App>, head: &Parts, body: &Bytes) -> Respon
     match answer {
         Ok(value) => respond(StatusCode::OK, "application/json", Bytes::from(value.to_string())),
         Err((status, reason)) => plain(status, reason),
+    }
+}
+
+/// What there is of one function, at `functions/NAME/WHAT`.
+async fn of_function(app: &Arc<App>, head: &Parts, body: &Bytes, path: &str) -> Result<Value, Fault> {
+    match path.split_once('/') {
+        Some((function, "shadow")) => shadows::perform(app, head, body, function).await,
+        Some((function, "promote")) => promotions::perform(app, head, body, (function, Way::Promote)).await,
+        Some((function, "rollback")) => promotions::perform(app, head, body, (function, Way::RollBack)).await,
+        _ => {
+            let text = format!("logboom has no operation {PREFIX}functions/{path}");
+            Err(Fault::new("ResourceNotFoundException", text).status(404))
+        }
     }
 }
 

@@ -35,5 +35,6 @@ pub(super) async fn run(app: &Arc<App>) -> Answer {
     app.followers.wake();
     app.fan_out.definitions_changed();
     app.schedules.changed_all();
+    app.functions.shadows.clear();
     Ok(json!({ "deleted_log_groups": deleted }))
 }

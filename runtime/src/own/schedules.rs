@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::http::request::Parts;
-use hyper::{Method, Response, StatusCode};
+use hyper::{Method, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::{Fault, Service};
@@ -78,10 +78,7 @@ async fn perform(app: &Arc<App>, head: &Parts, body: &Bytes, path: &str) -> Resu
         (&Method::PUT, _, None) if !name.is_empty() => "UpdateSchedule",
         (&Method::DELETE, _, None) if !name.is_empty() => "DeleteSchedule",
         (&Method::POST, _, Some("run")) => "RunSchedule",
-        (method, ..) => {
-            let text = format!("{method} is not a method of /_logboom/schedules{path}");
-            return Err(Fault::new("MethodNotAllowed", text).status(StatusCode::METHOD_NOT_ALLOWED.as_u16()));
-        }
+        _ => return Err(caller::no_method(head)),
     };
     let scope = caller::admit(app, head, body, (Service::Scheduler, operation), &json!({ "Name": name }))?;
     match operation {

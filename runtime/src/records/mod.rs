@@ -11,9 +11,11 @@ pub(crate) mod filters;
 pub(crate) mod gaps;
 pub(crate) mod groups;
 pub(crate) mod makers;
+pub(crate) mod promotions;
 pub(crate) mod query_functions;
 pub(crate) mod revisions;
 pub(crate) mod schedules;
+pub(crate) mod shadows;
 pub(crate) mod streams;
 
 use serde::{Deserialize, Serialize};

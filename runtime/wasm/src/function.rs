@@ -161,6 +161,23 @@ impl FunctionRecord {
         configured(&snapshot) == configured(version)
     }
 
+    /// `$LATEST` with the code and configuration of one of its versions.
+    pub fn restored(&self, version: &FunctionRecord, now_ms: i64) -> FunctionRecord {
+        FunctionRecord {
+            version: LATEST.to_owned(),
+            revision: self.revision + 1,
+            description: version.latest_description.clone(),
+            latest_description: String::new(),
+            last_modified_ms: now_ms,
+            // These are the function's, whatever version is meant.
+            tags: self.tags.clone(),
+            policy: self.policy.clone(),
+            published: self.published,
+            reserved_concurrency: self.reserved_concurrency,
+            ..version.clone()
+        }
+    }
+
     /// A version with what the function says for all its versions: tags (and so grants), reserved concurrency.
     pub fn version_of(self, latest: &FunctionRecord) -> FunctionRecord {
         FunctionRecord {
@@ -363,6 +380,25 @@ mod tests {
         latest.staged = Some(Staged { digest: "b".to_owned(), ..Staged::default() });
         let staged = latest.snapshot(2, None);
         assert_eq!((staged.digest.as_str(), staged.state, staged.staged), ("b", State::Pending, None));
+    }
+
+    #[test]
+    fn a_version_can_be_latest_again() {
+        let mut latest = FunctionRecord {
+            version: LATEST.to_owned(),
+            digest: "a".to_owned(),
+            description: "latest".to_owned(),
+            reserved_concurrency: Some(3),
+            ..FunctionRecord::default()
+        };
+        let version = latest.snapshot(1, Some("first".to_owned()));
+        (latest.published, latest.revision) = (1, 8);
+        latest.digest = "b".to_owned();
+        latest.description = "changed".to_owned();
+        let again = latest.restored(&version, 7);
+        assert_eq!((again.digest.as_str(), again.description.as_str()), ("a", "latest"));
+        assert_eq!((again.revision, again.last_modified_ms, again.reserved_concurrency), (9, 7, Some(3)));
+        assert!(again.is_latest() && again.is_published_as(&version));
     }
 
     #[test]

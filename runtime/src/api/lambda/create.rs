@@ -9,11 +9,11 @@ use wire::Fault;
 use wire::shape::lambda::{CreateFunctionRequest, FunctionConfiguration};
 
 use super::settings::{self, Wanted, refuse};
-use super::{account, event_invoke, lookup, publish, shown};
+use super::{account, event_invoke, lookup, shown};
 use crate::api::Caller;
 use crate::api::table::{Operation, operation};
 use crate::app::App;
-use crate::functions::registry;
+use crate::functions::{registry, versions};
 
 pub(super) const OPERATIONS: &[Operation] = &[operation!(Lambda::CreateFunction => create)];
 
@@ -45,7 +45,7 @@ async fn create(
                 event_invoke::checked(tx, &of, &record.name, dead_letter)?.unwrap_or_default();
             account::check_room(tx, &of, record.code_size)?;
             tx.put_code(&record.digest, &wasm)?;
-            let version = if publish { Some(publish::publish(tx, &mut record, None)?) } else { None };
+            let version = if publish { Some(versions::publish(tx, &mut record, None)?) } else { None };
             tx.put_function(&scope.account, &scope.region, &record)?;
             Ok((record, version))
         })

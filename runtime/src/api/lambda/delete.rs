@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::functions::{self, registry};
 use crate::meta::Tx;
 use crate::records::aliases::ALIASES;
+use crate::records::shadows;
 
 pub(super) const OPERATIONS: &[Operation] = &[operation!(Lambda::DeleteFunction => delete)];
 
@@ -73,6 +74,10 @@ fn delete_version(tx: &mut Tx<'_>, caller: &Caller, name: &str, number: u64) -> 
             "Unable to delete version because the following aliases reference it: [{}]",
             needs.join(", ")
         );
+        return Err(Fault::new("ResourceConflictException", text).status(409));
+    }
+    if shadows::of(tx, latest.id)?.is_some_and(|shadow| shadow.version == version.version) {
+        let text = format!("Unable to delete version because it is the shadow of {name}");
         return Err(Fault::new("ResourceConflictException", text).status(409));
     }
     tx.delete_version(latest.id, number)?;

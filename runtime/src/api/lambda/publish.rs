@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use wasm::{FunctionRecord, Records};
+use wasm::Records;
 use wire::Fault;
 use wire::shape::lambda::{
     FunctionConfiguration, ListVersionsByFunctionRequest, ListVersionsByFunctionResponse,
@@ -15,7 +15,7 @@ use super::{list, lookup, shown};
 use crate::api::table::{Operation, operation};
 use crate::api::{Caller, page};
 use crate::app::App;
-use crate::meta::{MetaError, Tx};
+use crate::functions::versions;
 
 pub(super) const OPERATIONS: &[Operation] = &[
     operation!(Lambda::PublishVersion => publish_version),
@@ -47,34 +47,13 @@ async fn publish_version(
                 ));
             }
             lookup::check_settled(&of, &record)?;
-            let version = publish(tx, &mut record, request.description)?;
+            let version = versions::publish(tx, &mut record, request.description)?;
             let scope = of.scope();
             tx.put_function(&scope.account, &scope.region, &record)?;
             Ok::<_, Fault>(version)
         })
         .await?;
     Ok(shown::configuration(caller, &version))
-}
-
-/// Makes a version of `$LATEST` as it is, or as it will be when its staged code has been compiled; gives the last
-/// version when nothing changed since. The caller writes `latest`.
-///
-/// # Errors
-/// Storage failures.
-pub(super) fn publish(
-    tx: &mut Tx<'_>,
-    latest: &mut FunctionRecord,
-    description: Option<String>,
-) -> Result<FunctionRecord, MetaError> {
-    if let Some(last) = tx.version(latest.id, latest.published)?
-        && latest.is_published_as(&last)
-    {
-        return Ok(last.version_of(latest));
-    }
-    latest.published += 1;
-    let version = latest.snapshot(latest.published, description);
-    tx.put_version(&version)?;
-    Ok(version.version_of(latest))
 }
 
 async fn list_versions(

@@ -8,11 +8,11 @@ use wasm::{Records, Staged, code_sha256};
 use wire::Fault;
 use wire::shape::lambda::{FunctionConfiguration, UpdateFunctionCodeRequest};
 
-use super::{account, create, lookup, publish, settings, shown};
+use super::{account, create, lookup, settings, shown};
 use crate::api::Caller;
 use crate::api::table::{Operation, operation};
 use crate::app::App;
-use crate::functions::registry;
+use crate::functions::{registry, versions};
 
 pub(super) const OPERATIONS: &[Operation] = &[operation!(Lambda::UpdateFunctionCode => update)];
 
@@ -52,7 +52,7 @@ async fn update(
             if let Some(architectures) = request.architectures {
                 record.architectures = architectures;
             }
-            let version = if publish { Some(publish::publish(tx, &mut record, None)?) } else { None };
+            let version = if publish { Some(versions::publish(tx, &mut record, None)?) } else { None };
             let scope = of.scope();
             tx.put_function(&scope.account, &scope.region, &record)?;
             Ok::<_, Fault>((record, version))

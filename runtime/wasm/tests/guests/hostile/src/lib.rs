@@ -105,6 +105,7 @@ impl Subscription for Hostile {
                 println!("{:?}", std::fs::read_dir("/").map_err(|e| e.kind()).map(Iterator::count));
                 println!("{:?}", std::fs::read("/etc/passwd").map_err(|e| e.kind()));
             }
+            "route" => route(&events)?,
             "facts" => {
                 let mut names: Vec<String> = std::env::vars().map(|(k, v)| format!("{k}={v}")).collect();
                 names.sort();
@@ -142,6 +143,21 @@ fn effects() -> Result<(), HandlerError> {
     Ok(())
 }
 
+/// Writes the events with the word of the setting `word` to `/out`, into the stream of the setting `number`, and counts
+/// all of them in state and in a metric.
+fn route(events: &[LogEvent]) -> Result<(), HandlerError> {
+    let (word, number) = (config::get_or("word", ""), config::get_or("number", "0"));
+    let taken = events.iter().filter(|event| event.message.contains(&word));
+    let taken: Vec<NewEvent> =
+        taken.map(|event| NewEvent { timestamp: event.timestamp, message: event.message.clone() }).collect();
+    if !taken.is_empty() {
+        log_sink::put("/out", &number, &taken)?;
+    }
+    state::increment("seen", events.len() as i64)?;
+    metrics::put(&[MetricDatum::new("App/X", "Routed", events.len() as f64)])?;
+    Ok(())
+}
+
 impl Filter for Hostile {
     fn verdict(_: &Context, event: &LogEvent) -> Verdict {
         match event.message.as_str() {
@@ -157,6 +173,13 @@ impl Filter for Hostile {
         match behaviour.as_str() {
             "short" => Ok(Vec::new()),
             "unsure" => Err("cannot decide".to_owned()),
+            "without" => {
+                let word = config::get_or("word", "");
+                let verdict = |event: &LogEvent| {
+                    if event.message.contains(&word) { Verdict::Drop } else { Verdict::Keep }
+                };
+                Ok(events.iter().map(verdict).collect())
+            }
             "huge" => Ok(events.iter().map(|_| Verdict::Replace("x".repeat(4 << 20))).collect()),
             "impure" => {
                 println!("{:?}", notify::publish("ops", "x"));
