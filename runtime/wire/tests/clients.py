@@ -45,8 +45,12 @@ TEXTS = {
     "Action": "lambda:InvokeFunction", "CapacityProviderArn": f"{LAMBDA}capacity-provider:a",
     "MasterRegion": "us-east-1", "S3Bucket": "aaa", "ResourceArn": "arn:aws:kms:x",
     "DeadLetterConfigArnString": f"arn:aws:sqs:us-east-1:{ACCOUNT}:a", "KmsKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/a",
+    "VersionWithLatestPublished": "1", "DestinationArn": f"{LAMBDA}function:a",
+    "TaggableResource": f"{LAMBDA}function:a",
     "FunctionRuntimeArn": f"{LAMBDA}runtime/aaaaaaaa", "RuntimeVersionArn": "arn:aws:lambda:us-east-1::runtime:aaaaaa",
 }
+# The same for the keys of maps.
+KEYS = {"AdditionalVersion": "1"}
 
 
 def sample(shape):
@@ -59,7 +63,7 @@ def sample(shape):
     if kind == "list":
         return [sample(shape.member)] * low
     if kind == "map":
-        return {f"key{at}": sample(shape.value) for at in range(low)}
+        return {KEYS.get(shape.key.name, f"key{at}"): sample(shape.value) for at in range(low)}
     if kind == "string":
         return shape.enum[0] if shape.enum else TEXTS.get(shape.name, "a" * low)
     return {"blob": b"\x00bin", "boolean": True, "integer": low, "long": low, "double": 1.5, "float": 1.5,
@@ -100,7 +104,7 @@ def request(protocol, operation, fails):
     if isinstance(body, dict):
         body = urllib.parse.urlencode(body)
     body = body.encode() if isinstance(body, str) else body or b""
-    uri, query = made["url_path"], urllib.parse.urlencode(made.get("query_string") or {})
+    uri, query = made["url_path"], urllib.parse.urlencode(made.get("query_string") or {}, doseq=True)
     if query:
         uri += ("&" if "?" in uri else "?") + query
     output = sample(operation.output_shape) if operation.output_shape else {}
