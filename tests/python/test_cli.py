@@ -67,7 +67,8 @@ def test_deploy_attaches_and_invoke_answers(server, name):
     settings = server.functions.get_function_configuration(FunctionName=function)
     assert settings["Timeout"] == 7 and settings["Environment"]["Variables"] == {"TOPIC": "ops"}
     other = server.logboom("deploy", module, "--name", function, "--allow", "publish=ops", check=False)
-    assert other.returncode == 1 and "other grants" in other.stderr and "may publish" not in other.stderr
+    assert other.returncode == 1 and "may now publish: ops" in other.stderr and "--yes" in other.stderr
+    assert "logboom:allow-publish" not in server.functions.get_function(FunctionName=function).get("Tags", {})
     missing = server.logboom("invoke", name("none"), check=False)
     assert missing.returncode == 1 and "ResourceNotFoundException" in missing.stderr
 
