@@ -74,7 +74,7 @@ fn asked(query: &str) -> Result<(String, Option<EventId>), String> {
         match name {
             "group" => group = Some(value),
             "event" => {
-                event = Some(value.parse::<EventId>().map_err(|error| format!("event={value}: {error}"))?)
+                event = Some(value.parse::<EventId>().map_err(|error| format!("event={value}: {error}"))?);
             }
             _ => return Err(format!("{name} is not understood: group and event are")),
         }

@@ -19,11 +19,14 @@ const NAMESPACE: &str = "AWS/Lambda";
 /// What functions did since the last time: taken, and news again when it is given back.
 pub(super) type Taken = BTreeMap<u64, Recent>;
 
+/// Points by the account and region that they belong to.
+pub(super) type Points = Vec<(Scope, Vec<Datum>)>;
+
 /// The points of what functions did since the last time, for the minute that began at `at_ms`.
 ///
 /// # Errors
 /// Metadata failed: it is news still.
-pub(super) fn take(app: &Arc<App>, at_ms: i64) -> Result<(Taken, Vec<(Scope, Vec<Datum>)>), MetaError> {
+pub(super) fn take(app: &Arc<App>, at_ms: i64) -> Result<(Taken, Points), MetaError> {
     let recent = app.functions.ledger.take_recent();
     if recent.is_empty() {
         return Ok((recent, Vec::new()));
@@ -37,7 +40,7 @@ pub(super) fn take(app: &Arc<App>, at_ms: i64) -> Result<(Taken, Vec<(Scope, Vec
     }
 }
 
-fn points(app: &Arc<App>, recent: &Taken, at_ms: i64) -> Result<Vec<(Scope, Vec<Datum>)>, MetaError> {
+fn points(app: &Arc<App>, recent: &Taken, at_ms: i64) -> Result<Points, MetaError> {
     let every = app.meta.read(|tx| every_function(tx))?;
     let names: HashMap<u64, (records::Scope, String)> = every
         .into_iter()
