@@ -26,6 +26,7 @@ mod sweeps;
 mod tail;
 mod telemetry;
 mod tls;
+mod utf8;
 mod wiring;
 
 use std::process::ExitCode;

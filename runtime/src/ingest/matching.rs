@@ -20,7 +20,7 @@ const BAD_EVENTS_MAX: usize = 10;
 
 /// The message of an event as text. Messages come in as text; what is not UTF-8 was damaged since.
 pub(crate) fn text(event: &Event) -> Cow<'_, str> {
-    String::from_utf8_lossy(&event.message)
+    crate::utf8::repaired(&event.message)
 }
 
 /// What every message has that the pattern matches: storage finds those faster than the pattern does.

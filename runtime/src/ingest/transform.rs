@@ -150,7 +150,7 @@ async fn ask(
     let now_ms = app.clock.now_ms();
     // They came in as text.
     let texts: Vec<(i64, Cow<'_, str>)> =
-        events.iter().map(|(timestamp, message)| (timestamp, String::from_utf8_lossy(message))).collect();
+        events.iter().map(|(timestamp, message)| (timestamp, crate::utf8::repaired(message))).collect();
     let given: Vec<events::Given<'_>> = texts
         .iter()
         .map(|(timestamp, message)| {

@@ -9,6 +9,7 @@ use insights::{Facts, Fraction, Numbers, Templates, Texts, Variable};
 use store::{Column, ColumnBlock, EventId, Position, ReadError};
 
 use super::pointer::Pointer;
+use crate::utf8::repaired;
 
 /// A block with the names that its ids stand for.
 ///
@@ -277,11 +278,6 @@ impl Templates for Lent<'_> {
         }
         true
     }
-}
-
-/// The text of bytes. Looking whether they are well-formed is faster than repairing them.
-fn repaired(bytes: &[u8]) -> Cow<'_, str> {
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 fn written(column: &Column, rows: Option<&[u32]>) -> Texts {

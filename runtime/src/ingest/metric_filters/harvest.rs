@@ -88,7 +88,7 @@ impl Harvest {
     }
 
     fn embedded(&mut self, lent: &Lent<'_>, row: usize, scope: &Scope, now_ms: i64) {
-        let message = String::from_utf8_lossy(lent.message(row));
+        let message = crate::utf8::repaired(lent.message(row));
         let event = EventReference {
             timestamp_ms: lent.timestamps[row],
             position: lent.seq(row),
