@@ -148,7 +148,7 @@ def test_effects_are_exactly_once_over_kill_9(killed, webhook, seed):
         killed.start()
         check_cursor(killed, killed.now_ms() - WINDOW_MS)
     # By now there are no new events, but those that are wanted again.
-    eventually(lambda: settled(killed), seconds=120)
+    eventually(lambda: settled(killed), seconds=900 if LONG else 120)
     given = [text for _, text in stored(killed, IN)]
     assert len(given) > ROUNDS and check_cursor(killed) == len(given)
     assert sorted(text for _, text in stored(killed, OUT)) == sorted(given)
