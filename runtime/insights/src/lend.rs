@@ -69,7 +69,7 @@ pub trait Templates {
     /// the quotes of a string, still escaped, or a number, `true`, `false` or `null`. Keys are static.
     fn is_object(&self, template: usize) -> bool;
 
-    /// The template of every row; None if all rows have template 0.
+    /// The template of every row, so there are at most 256; None if all rows have template 0.
     fn of_rows(&self) -> Option<&[u8]>;
 
     /// The rows whose template has the column, ascending; None if all have.

@@ -72,7 +72,7 @@ pub(crate) trait Chunks: Send + Sync {
 #[derive(Clone, Debug)]
 pub(crate) enum Decoded {
     Times(Arc<Times>),
-    /// Ingestion times, positions and hops: as they are stored, which is a tenth of what they are read as.
+    /// Ingestion times, positions and hops: as they are stored, in runs.
     Runs(Arc<Vec<u8>>),
     Numbers(Arc<Numbers>),
     List(Arc<Vec<u32>>),
