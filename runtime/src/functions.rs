@@ -18,6 +18,7 @@ pub(crate) mod ledger;
 pub(crate) mod once;
 pub(crate) mod output;
 mod owned;
+mod place;
 pub(crate) mod promote;
 pub(crate) mod registry;
 pub(crate) mod resolve;
@@ -51,6 +52,7 @@ use crate::records::{promotions, shadows};
 
 use breakers::Breakers;
 use crew::Crew;
+use place::Place;
 use shadow::Shadows;
 
 pub(crate) use admit::{Throttled, run, try_run};
@@ -156,24 +158,6 @@ impl Functions {
 /// Calls of one function that run at once: at most half of the places, so that none takes them all.
 fn at_once(running: usize) -> usize {
     AT_ONCE_PER_FUNCTION.min(running / 2).max(1)
-}
-
-/// What the calls of one function share.
-struct Place {
-    effectful: Semaphore,
-    /// Apart, so that a call that stores events never waits for itself as their transformer.
-    pure: Semaphore,
-    admission: admit::Admission,
-}
-
-impl Place {
-    fn of(at_once: usize) -> Place {
-        Place {
-            effectful: Semaphore::new(at_once),
-            pure: Semaphore::new(at_once),
-            admission: admit::Admission::default(),
-        }
-    }
 }
 
 /// The clock guests see.

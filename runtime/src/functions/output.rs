@@ -21,6 +21,9 @@ pub(crate) const PREFIX: &str = "/aws/lambda/";
 /// What AWS counts per event beside its text.
 const EVENT_OVERHEAD: u64 = 26;
 
+/// Bytes that are stored at once. Small, so that clients whose events are stored meanwhile wait little.
+const PIECE_BYTES: u64 = batch::BYTES_MAX / 8;
+
 /// The streams this process writes to, by function id and version: the day, and the group and stream of that day.
 #[derive(Default)]
 pub(super) struct Streams(Mutex<HashMap<(u64, String), OfDay>>);
@@ -71,7 +74,7 @@ pub(crate) fn batches(events: &[(i64, String)]) -> impl Iterator<Item = &[(i64, 
         let mut bytes = 0;
         let fits = |(_, line): &&(i64, String)| {
             bytes += line.len() as u64 + EVENT_OVERHEAD;
-            bytes <= batch::BYTES_MAX
+            bytes <= PIECE_BYTES
         };
         // One line alone always fits: a guest's output is bounded below the size of an event.
         let count = rest.iter().take(batch::EVENTS_MAX).take_while(fits).count().max(1).min(rest.len());

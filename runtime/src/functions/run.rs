@@ -2,11 +2,9 @@
 //! what becomes of its effects. Refuses to know worlds (`wasm`) and who calls.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use metrics::point::EventReference;
-use tokio::sync::SemaphorePermit;
 use wasm::{
     AlarmEvent, BatchContext, Call, Counted, EventCounts, Extracted, InvokeError, Invoked, LedgerKey,
     LogEvent, Outcome, Scalar, Services, Stdout, Tick, Verdict, end_line, report_line, start_line,
@@ -17,7 +15,7 @@ use super::once::Once;
 use super::owned::Owned;
 use super::services::ForGuest;
 use super::shadow::{self, Served};
-use super::{Functions, NotReady, PURE_TIMEOUT_MS, Place, QUERY_TIMEOUT_MS, Ready, attach, ledger, output};
+use super::{NotReady, PURE_TIMEOUT_MS, QUERY_TIMEOUT_MS, Ready, attach, ledger, output, place};
 use crate::app::App;
 
 /// How often a call is run again because another one changed the state it had read.
@@ -144,7 +142,7 @@ pub(super) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
     }
     let place = functions.place(ready.record.id);
     let timeout_ms = timeout_ms(ready, &work);
-    let _turn = match turn(functions, &place, &work, timeout_ms).await {
+    let _turn = match place::turn(functions, &place, &work, timeout_ms).await {
         Ok(turn) => turn,
         Err(error) => return Ran { result: Err(error), lines: Vec::new() },
     };
@@ -179,6 +177,7 @@ pub(super) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
             }
         }
         booked.end(ready, &invoked);
+        place.ended(&invoked);
         if let (Some(watching), Some(served)) = (watching, served) {
             shadow::show(app, watching, served, (ready, cause), &work);
         }
@@ -252,28 +251,6 @@ fn events(given: u64, result: &Result<Answer, InvokeError>) -> EventCounts {
 
 fn unreadable(error: &NotReady) -> InvokeError {
     InvokeError::Handler { message: error.to_string(), retry: true, after_ms: 0 }
-}
-
-/// Waits for a place of the function, then for one among all calls; neither semaphore is ever closed. Requests
-/// and readers wait for pure calls, so those give up after the time they may take; a query waits as long as it likes.
-async fn turn<'a>(
-    functions: &'a Functions,
-    place: &'a Place,
-    work: &Work<'_>,
-    timeout_ms: u64,
-) -> Result<[Option<SemaphorePermit<'a>>; 2], InvokeError> {
-    if let Work::Evaluate(_) = work {
-        return Ok([functions.queries.acquire().await.ok(), None]);
-    }
-    if !work.is_pure() {
-        return Ok([place.effectful.acquire().await.ok(), functions.effectful.acquire().await.ok()]);
-    }
-    let both = async { [place.pure.acquire().await.ok(), functions.pure.acquire().await.ok()] };
-    // In real time on every clock: what is waited for is work.
-    tokio::time::timeout(Duration::from_millis(timeout_ms), both).await.map_err(|_| {
-        let message = format!("too many calls run: there was no place for this one in {timeout_ms} ms");
-        InvokeError::Handler { message, retry: true, after_ms: 0 }
-    })
 }
 
 pub(super) fn timeout_ms(ready: &Ready, work: &Work<'_>) -> u64 {
@@ -356,34 +333,4 @@ fn error_line(request_id: &str, error: &InvokeError) -> String {
         line.push_str(backtrace);
     }
     line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Clock;
-
-    #[tokio::test]
-    async fn a_pure_call_waits_for_a_place_only_so_long() {
-        let folder = tempfile::tempdir().unwrap();
-        let compiled = crate::functions::compiled::tests::compiled(folder.path());
-        let functions =
-            Functions::new(&Clock::standing_at(0, 0), compiled, crate::functions::compiled::tests::way_out())
-                .unwrap();
-        let place = functions.place(1);
-        let (context, rows) =
-            (BatchContext::default(), Rows { name: "f", columns: &[], count: 0, now_ms: 0 });
-        let (pure, effectful) = (Work::Filter(&context, &[]), Work::Lambda(b"{}"));
-        let mut taken = Vec::new();
-        for _ in 0..functions.at_once {
-            taken.push(turn(&functions, &place, &pure, 1_000).await.unwrap());
-        }
-        let late = turn(&functions, &place, &pure, 20).await.unwrap_err();
-        assert!(late.may_retry() && late.to_string().contains("no place"), "{late}");
-        turn(&functions, &place, &effectful, 0).await.unwrap();
-        turn(&functions, &functions.place(2), &pure, 1_000).await.unwrap();
-        turn(&functions, &place, &Work::Evaluate(&rows), 0).await.unwrap();
-        taken.pop();
-        turn(&functions, &place, &pure, 1_000).await.unwrap();
-    }
 }

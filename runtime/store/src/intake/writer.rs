@@ -54,9 +54,16 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct QueueState {
     work: VecDeque<Work>,
+    /// What functions write (their [`Batch::hop`] is not 0): a commit takes little of it, so that one that floods the
+    /// log holds up no client.
+    behind: VecDeque<Waiting>,
+    /// Of both.
     bytes: u64,
     closed: bool,
 }
+
+/// The most that a commit takes of what functions write, unless one batch alone is larger.
+const BEHIND_BYTES: u64 = 256 << 10;
 
 /// What the bookkeeping of one waiting batch counts as.
 const WAITING_OVERHEAD_BYTES: u64 = 200;
@@ -92,7 +99,11 @@ impl Queue {
             return Some((waiting, error));
         }
         state.bytes += size;
-        state.work.push_back(Work::Append(waiting));
+        if waiting.batch.hop > 0 {
+            state.behind.push_back(waiting);
+        } else {
+            state.work.push_back(Work::Append(waiting));
+        }
         drop(state);
         self.work.notify_one();
         None
@@ -121,7 +132,8 @@ impl Queue {
         let waiting = {
             let mut state = self.lock();
             state.closed = true;
-            std::mem::take(&mut state.work)
+            let behind = std::mem::take(&mut state.behind).into_iter().map(Work::Append);
+            std::mem::take(&mut state.work).into_iter().chain(behind).collect::<Vec<_>>()
         };
         for work in waiting {
             match work {
@@ -131,10 +143,10 @@ impl Queue {
         }
     }
 
-    /// All that waits, up to the size of one commit; `None` at the end.
+    /// All that waits, up to the size of one commit, then some of what functions write; `None` at the end.
     fn take(&self, commit_bytes: u64) -> Option<Vec<Work>> {
         let mut state = self.lock();
-        while state.work.is_empty() {
+        while state.work.is_empty() && state.behind.is_empty() {
             if state.closed {
                 return None;
             }
@@ -153,6 +165,17 @@ impl Queue {
             size += bytes;
             state.bytes -= bytes;
             taken.push(work);
+        }
+        let mut behind = 0;
+        while let Some(waiting) = state.behind.pop_front() {
+            let bytes = cost(&waiting.batch);
+            if behind > 0 && behind + bytes > BEHIND_BYTES {
+                state.behind.push_front(waiting);
+                break;
+            }
+            behind += bytes;
+            state.bytes -= bytes;
+            taken.push(Work::Append(waiting));
         }
         Some(taken)
     }
@@ -328,5 +351,49 @@ impl IntakeWriter {
 fn call(callback: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(callback)).is_err() {
         tracing::error!("a callback of the store panicked");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cipher::{Ciphers, Purpose};
+    use crate::events::Events;
+    use crate::id::{GroupId, StreamId};
+    use crate::keys::MemoryKeys;
+
+    /// What the next commit takes: (stream, hop) of each batch.
+    fn taken(queue: &Queue) -> Vec<(u64, u8)> {
+        let shown = |work: &Work| match work {
+            Work::Append(waiting) => (waiting.batch.stream.0, waiting.batch.hop),
+            Work::Rotate(_) => unreachable!("nobody asked for it"),
+        };
+        queue.take(1 << 20).unwrap().iter().map(shown).collect()
+    }
+
+    #[test]
+    fn a_commit_takes_little_of_what_functions_write() {
+        let ciphers = Ciphers::new(Arc::new(MemoryKeys::new(1)));
+        let cipher = ciphers.group(Purpose::Intake, GroupId(1)).unwrap().unwrap();
+        let queue = Queue::default();
+        let push = |stream, hop, bytes: usize| {
+            let events = Events::from(vec![(1, vec![b'x'; bytes])]);
+            let batch = Batch { group: GroupId(1), stream: StreamId(stream), ingestion_ms: 1, hop, events };
+            let waiting = Waiting { batch, cipher: Arc::clone(&cipher), on_durable: Box::new(|_| ()) };
+            assert!(queue.push(waiting, &Limits::default(), 0).is_none());
+        };
+        push(1, 1, 400 << 10);
+        push(2, 1, 100 << 10);
+        push(3, 2, 100 << 10);
+        push(4, 1, 100 << 10);
+        push(5, 0, 10);
+        push(6, 0, 10);
+        assert_eq!(taken(&queue), [(5, 0), (6, 0), (1, 1)]);
+        assert_eq!(taken(&queue), [(2, 1), (3, 2)]);
+        push(7, 0, 10);
+        queue.close();
+        assert_eq!(taken(&queue), [(7, 0), (4, 1)]);
+        assert!(queue.take(1).is_none());
+        assert_eq!(queue.lock().bytes, 0);
     }
 }
