@@ -283,7 +283,7 @@ impl Life {
     fn compare(&self, model: &mut Model, found: &[store::Event]) {
         let mut surprises: BTreeMap<u64, Vec<String>> = BTreeMap::new();
         for event in found {
-            let message = String::from_utf8(event.message.clone()).expect("as it was written");
+            let message = String::from_utf8(event.message.to_vec()).expect("as it was written");
             if let Some(known) = model.must.get(&event.position.seq) {
                 assert_eq!((&known.message, known.stream), (&message, event.stream.0));
                 continue;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// The text of bytes; what was damaged since is replaced. Looking whether all is well is faster than repairing it.
 pub(crate) fn repaired(bytes: &[u8]) -> Cow<'_, str> {
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+    simdutf8::basic::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 #[cfg(test)]

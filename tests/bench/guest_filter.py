@@ -2,12 +2,12 @@
 """What a subscription with a Rust filter costs ingest: the server's CPU time for a load with it, over that without.
 
     guest_filter.py [--bin target/release/logboom] [--guest target/wasm32-wasip2/guest/bench_guest.wasm]
-                    [-n 1000000] [--rounds 3] [--pattern "{ wasm:bench }"]
+                    [-n 1000000] [--rounds 3] [--rate 0] [--pattern "{ wasm:bench }"]
 
 Run by hand; needs nothing but Python. The load is the one of metric_filters.py. Every group has one subscription: the
 pattern asks the guest about each event (it keeps those that hold ERROR), and what it keeps is handed to the guest's own
-handler. Each round starts an empty server, loads, waits until everything was delivered and sealed, and stops it: all its
-CPU time counts. The books of the function are checked: it was asked about every event.
+handler. Each round starts an empty server, loads, waits until everything was delivered and sealed, and stops it: all
+CPU time from the first event on counts. The books of the function are checked: it was asked about every event.
 """
 
 import argparse
@@ -61,13 +61,14 @@ def one_round(asked, folder, streams, lanes, pattern):
         for group in groups:
             body = {"logGroupName": group, "filterName": "bench", "filterPattern": pattern, "destinationArn": ARN}
             server.call(connection, "PutSubscriptionFilter", body)
-    base.load(server, lanes)
+    before = server.cpu()
+    base.load(server, lanes, asked.n / asked.rate if asked.rate else 0)
     server.wait_until_quiet()
     rows = server.own("functions")["functions"] if pattern is not None else []
     calls, events = (sum(row[what] for row in rows) for what in ("calls", "events"))
     cpu_s = sum(row["cpu_us"] for row in rows) / 1e6
     rss = server.peak_rss_mb()
-    return server.stop(), rss, calls, events, cpu_s
+    return server.stop() - before, rss, calls, events, cpu_s
 
 
 def main():
@@ -76,6 +77,7 @@ def main():
     parser.add_argument("--guest", default=str(base.ROOT / "target" / "wasm32-wasip2" / "guest" / "bench_guest.wasm"))
     parser.add_argument("-n", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rate", type=int, default=0, help="events a second; 0 = as fast as they are taken")
     parser.add_argument("--batch-events", type=int, default=10_000)
     parser.add_argument("--pattern", default="{ wasm:bench }")
     parser.add_argument("--work", default=os.path.join(tempfile.gettempdir(), "logboom-guest-filter"))

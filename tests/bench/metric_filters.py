@@ -212,13 +212,15 @@ def put_filters(server, where):
     return put
 
 
-def load(server, lanes):
-    failures = []
+def load(server, lanes, seconds=0):
+    """Sends everything, as fast as it is answered or evenly over some seconds."""
+    failures, begun = [], time.monotonic()
 
     def work(lane):
         try:
             connection = server.connect()
-            for body in lane:
+            for number, body in enumerate(lane):
+                time.sleep(max(0, begun + seconds * number / len(lane) - time.monotonic()))
                 server.call(connection, "PutLogEvents", body)
         except Exception as error:  # noqa: BLE001 - told below
             failures.append(error)

@@ -98,7 +98,27 @@ pub(crate) async fn verdicts(
     events: &[Given<'_>],
 ) -> Result<Vec<Verdict>, InvokeError> {
     let (context, cause, typed) = pure(app, ready, origin, delivery_id, events);
-    match run(app, ready, &cause, Work::Filter(&context, &typed)).await.result? {
+    verdicts_of(run(app, ready, &cause, Work::Filter(&context, &typed)).await.result?)
+}
+
+/// Whether to keep each event. A text in place of the message is a way to keep it.
+///
+/// # Errors
+/// Why there is no answer.
+pub(crate) async fn kept(
+    app: &Arc<App>,
+    ready: &Ready,
+    origin: &Origin,
+    delivery_id: &str,
+    events: &[Given<'_>],
+) -> Result<Vec<bool>, InvokeError> {
+    let (context, cause, typed) = pure(app, ready, origin, delivery_id, events);
+    let verdicts = verdicts_of(run(app, ready, &cause, Work::Keep(&context, &typed)).await.result?)?;
+    Ok(verdicts.iter().map(|verdict| *verdict != Verdict::Drop).collect())
+}
+
+fn verdicts_of(answer: Answer) -> Result<Vec<Verdict>, InvokeError> {
+    match answer {
         Answer::Verdicts(verdicts) => Ok(verdicts),
         _ => Err(InvokeError::Refused("a filter gave no verdicts".to_owned())),
     }

@@ -270,9 +270,8 @@ fn is_stored(store: &Store, intent: &Intent, since_ms: i64) -> Result<bool, Stri
         }));
         next = page.next;
     }
-    let same = |(event, sought): (&store::Event, &(i64, &[u8]))| {
-        (event.timestamp_ms, event.message.as_slice()) == *sought
-    };
+    let same =
+        |(event, sought): (&store::Event, &(i64, &[u8]))| (event.timestamp_ms, &event.message[..]) == *sought;
     Ok(found.windows(sought.len()).any(|run| run.iter().zip(&sought).all(same)))
 }
 

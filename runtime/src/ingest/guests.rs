@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use store::Event;
 
-use wasm::{LogEvent, Records as _, Verdict};
+use wasm::{LogEvent, Records as _, Role};
 
-use super::matching::text;
+use super::matching::{PART_EVENTS, text};
 use crate::app::App;
 use crate::functions::events::{self, Given, Origin};
 use crate::functions::once::{Handed, Once};
@@ -20,6 +20,9 @@ use crate::records::calls::{self, Part};
 
 pub(crate) use crate::functions::attach::{Purpose, Unusable};
 pub(crate) use crate::functions::events::Why;
+
+/// Events that a packed filter is asked about at once.
+const PACKED_EVENTS: usize = 4_000;
 
 /// Events for a function, from one group of one scope, and where they stand.
 #[derive(Clone, Copy)]
@@ -40,6 +43,13 @@ pub(crate) struct Batch<'a> {
     pub(crate) attempt: u32,
     /// The events, by rising position.
     pub(crate) events: &'a [&'a Event],
+    /// The message of each: see [`texts`].
+    pub(crate) texts: &'a [Cow<'a, str>],
+}
+
+/// The messages of events as text. Whether it is text is looked at once for all that is done with a batch.
+pub(crate) fn texts<'a>(events: &[&'a Event]) -> Vec<Cow<'a, str>> {
+    events.iter().map(|event| text(event)).collect()
 }
 
 impl Batch<'_> {
@@ -100,6 +110,11 @@ pub(crate) struct Delivered {
 }
 
 impl Delivered {
+    /// Whether some of it is to be handed over again.
+    pub(crate) fn comes_again(&self) -> bool {
+        self.left.iter().any(|left| left.fate != Fate::Never)
+    }
+
     /// The whole batch is to be handed over again.
     pub(crate) fn nothing(events: usize, reason: &str) -> Delivered {
         let left = |index| Left { index, fate: Fate::Again, why: reason.into() };
@@ -140,12 +155,22 @@ pub(crate) fn digests<'a>(
 /// # Errors
 /// A sentence, when there is no verdict to be had.
 pub(crate) async fn verdicts(app: &Arc<App>, batch: &Batch<'_>) -> Result<Vec<bool>, String> {
-    let (texts, ready) = (batch.texts(), batch.ready(app).await?);
-    let (given, id) = (batch.given(&texts), batch.delivery_id(0..batch.events.len()));
-    let verdicts = events::verdicts(app, &ready, &batch.origin(), &id, &given).await;
-    let verdicts = verdicts.map_err(|error| format!("wasm:{} failed: {error}", batch.function))?;
-    // A text in place of the message is a way to keep it.
-    Ok(verdicts.iter().map(|verdict| *verdict != Verdict::Drop).collect())
+    let ready = batch.ready(app).await?;
+    let (given, id) = (batch.given(), batch.delivery_id(0..batch.events.len()));
+    let kept = events::kept(app, &ready, &batch.origin(), &id, &given).await;
+    kept.map_err(|error| format!("wasm:{} failed: {error}", batch.function))
+}
+
+/// Events that the filter is best asked about at once. What a packed one costs beside its search is the call itself.
+///
+/// # Errors
+/// A sentence, when it cannot be asked.
+pub(crate) async fn part_events(app: &Arc<App>, batch: &Batch<'_>) -> Result<usize, String> {
+    if batch.events.len() <= PART_EVENTS {
+        return Ok(PART_EVENTS);
+    }
+    let is_packed = batch.ready(app).await?.module.has(Role::PackedFilter);
+    Ok(if is_packed { PACKED_EVENTS } else { PART_EVENTS })
 }
 
 /// The values an extractor finds in each event.
@@ -153,8 +178,8 @@ pub(crate) async fn verdicts(app: &Arc<App>, batch: &Batch<'_>) -> Result<Vec<bo
 /// # Errors
 /// A sentence, when it cannot be asked.
 pub(crate) async fn extract(app: &Arc<App>, batch: &Batch<'_>) -> Result<Vec<Vec<f64>>, String> {
-    let (texts, ready) = (batch.texts(), batch.ready(app).await?);
-    let (given, id) = (batch.given(&texts), batch.delivery_id(0..batch.events.len()));
+    let ready = batch.ready(app).await?;
+    let (given, id) = (batch.given(), batch.delivery_id(0..batch.events.len()));
     let values = events::values(app, &ready, &batch.origin(), &id, &given).await;
     values.map_err(|error| format!("wasm:{} failed: {error}", batch.function))
 }
@@ -162,12 +187,11 @@ pub(crate) async fn extract(app: &Arc<App>, batch: &Batch<'_>) -> Result<Vec<Vec
 /// Hands events of one stream to a subscription's function, halving the batch to find the events that kill it.
 /// `made` are the calls that the delivery made before.
 pub(crate) async fn deliver(app: &Arc<App>, batch: &Batch<'_>, made: &[Part]) -> Delivered {
-    let texts = batch.texts();
     let ready = match batch.ready(app).await {
         Ok(ready) => ready,
         Err(reason) => return Delivered::nothing(batch.events.len(), &reason),
     };
-    let given = batch.given(&texts);
+    let given = batch.given();
     let handing = |range: Range<usize>| batch.handing(range, made);
     let handled = events::deliver(app, &ready, &batch.origin(), &given, handing).await;
     let left = handled.left.into_iter().map(|one| {
@@ -188,17 +212,13 @@ impl<'a> Batch<'a> {
         ready.map_err(|error| format!("{}: {error}", self.function))
     }
 
-    fn texts(&self) -> Vec<Cow<'a, str>> {
-        self.events.iter().map(|event| text(event)).collect()
-    }
-
-    fn given<'t>(&self, texts: &'t [Cow<'_, str>]) -> Vec<Given<'t>> {
-        let one = |(event, message): (&&Event, &'t Cow<'_, str>)| Given {
+    fn given(&self) -> Vec<Given<'a>> {
+        let one = |(event, message): (&&Event, &'a Cow<'a, str>)| Given {
             event: LogEvent { timestamp: event.timestamp_ms, ingestion_time: event.ingestion_ms, message },
             sequence: event.position.seq,
             hop: event.hop,
         };
-        self.events.iter().zip(texts).map(one).collect()
+        self.events.iter().zip(self.texts).map(one).collect()
     }
 
     fn origin(&self) -> Origin {
@@ -214,6 +234,7 @@ impl<'a> Batch<'a> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use store::{GroupId, Position, StreamId};
 
     use super::*;
@@ -228,7 +249,7 @@ mod tests {
             timestamp_ms: 0,
             ingestion_ms: 0,
             hop: 0,
-            message: Vec::new(),
+            message: Bytes::new(),
         };
         let events = [event(7), event(9), event(12)];
         let events: Vec<&Event> = events.iter().collect();
@@ -242,6 +263,7 @@ mod tests {
             source,
             attempt: 1,
             events: &events,
+            texts: &[],
         };
         assert_eq!(batch.delivery_id(0..3), "subscription-3-7-12");
         let rest = Batch { events: &events[1..], attempt: 2, ..batch };

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use pattern::{Document, Guests, Pattern};
 use store::{Event, Needle};
 
@@ -13,7 +14,10 @@ use super::guests::{self, Batch};
 use crate::app::App;
 
 /// Events that a pure function is asked about at once: its time is short.
-const PART_EVENTS: usize = 1_000;
+pub(crate) const PART_EVENTS: usize = 1_000;
+
+/// Parts that are asked about at the same time: while the machine is busy, most of the time goes by between calls.
+const PARTS_AT_ONCE: usize = 4;
 
 /// Events of one batch that a function may fail on; more, and it is the function that is broken.
 const BAD_EVENTS_MAX: usize = 10;
@@ -52,22 +56,23 @@ pub(crate) async fn matching(
     pattern: &Pattern,
     batch: &Batch<'_>,
 ) -> Result<Matched, String> {
-    let texts: Vec<Cow<'_, str>> = batch.events.iter().map(|event| text(event)).collect();
+    let texts = batch.texts;
     let open: Vec<usize> =
         (0..texts.len()).filter(|&index| pattern.may_match(&Document::new(&texts[index]))).collect();
     if pattern.guests().is_empty() || open.is_empty() {
         return Ok(Matched { yes: open, ..Matched::default() });
     }
     let candidates: Vec<&Event> = open.iter().map(|&index| batch.events[index]).collect();
+    let lent: Vec<Cow<'_, str>> = open.iter().map(|&index| Cow::Borrowed(&*texts[index])).collect();
     let mut answers = HashMap::new();
     let mut reason = None;
     for name in pattern.guests() {
-        let asked = Batch { function: name, events: &candidates, ..*batch };
+        let asked = Batch { function: name, events: &candidates, texts: &lent, ..*batch };
         let call = |part: Range<usize>| {
-            let events = &candidates[part];
-            async move { guests::verdicts(app, &Batch { events, ..asked }).await }
+            let (events, texts) = (&candidates[part.clone()], &lent[part]);
+            async move { guests::verdicts(app, &Batch { events, texts, ..asked }).await }
         };
-        let found = in_parts(candidates.len(), call).await?;
+        let found = in_parts((candidates.len(), guests::part_events(app, &asked).await?), call).await?;
         reason = reason.or(found.reason);
         answers.insert(name.as_str(), found.values);
     }
@@ -109,39 +114,52 @@ pub(crate) struct Answers<T> {
     pub(crate) reason: Option<String>,
 }
 
-/// Asks a function about `count` events, part by part, and halves a part that fails until the events are
+/// Asks a function about `count` events, in parts of so many, and halves a part that fails until the events are
 /// found that it fails on.
 ///
 /// # Errors
 /// What the function says, when it fails on too many events.
-pub(crate) async fn in_parts<T, F, Fut>(count: usize, mut call: F) -> Result<Answers<T>, String>
+pub(crate) async fn in_parts<T, F, Fut>(
+    (count, part): (usize, usize),
+    mut call: F,
+) -> Result<Answers<T>, String>
 where
     F: FnMut(Range<usize>) -> Fut,
     Fut: Future<Output = Result<Vec<T>, String>>,
 {
-    let mut answers = Answers { values: Vec::with_capacity(count), reason: None };
-    // The last range is the next one, so that answers come in order.
+    let mut answers = Answers { values: Vec::new(), reason: None };
+    answers.values.resize_with(count, || None);
+    // The last range is the next one.
     let mut open: Vec<Range<usize>> =
-        (0..count).step_by(PART_EVENTS).map(|start| start..count.min(start + PART_EVENTS)).rev().collect();
+        (0..count).step_by(part.max(1)).map(|start| start..count.min(start + part.max(1))).rev().collect();
     let mut bad = 0;
-    while let Some(range) = open.pop() {
-        match call(range.clone()).await {
-            Ok(values) if values.len() == range.len() => answers.values.extend(values.into_iter().map(Some)),
-            Ok(values) => return Err(format!("{} answers came for {} events", values.len(), range.len())),
-            Err(reason) if range.len() == 1 => {
-                bad += 1;
-                if bad > BAD_EVENTS_MAX {
-                    return Err(reason);
+    while !open.is_empty() {
+        let mut now = open.split_off(open.len().saturating_sub(PARTS_AT_ONCE));
+        now.reverse();
+        let asked = join_all(now.iter().cloned().map(&mut call)).await;
+        let mut halves = Vec::new();
+        for (range, asked) in now.into_iter().zip(asked) {
+            match asked {
+                Ok(values) if values.len() == range.len() => {
+                    answers.values[range].iter_mut().zip(values).for_each(|(to, value)| *to = Some(value));
                 }
-                answers.reason.get_or_insert(reason);
-                answers.values.push(None);
-            }
-            Err(_) => {
-                let middle = range.start + range.len() / 2;
-                open.push(middle..range.end);
-                open.push(range.start..middle);
+                Ok(values) => {
+                    return Err(format!("{} answers came for {} events", values.len(), range.len()));
+                }
+                Err(reason) if range.len() == 1 => {
+                    bad += 1;
+                    if bad > BAD_EVENTS_MAX {
+                        return Err(reason);
+                    }
+                    answers.reason.get_or_insert(reason);
+                }
+                Err(_) => {
+                    let middle = range.start + range.len() / 2;
+                    halves.extend([range.start..middle, middle..range.end]);
+                }
             }
         }
+        open.extend(halves.into_iter().rev());
     }
     Ok(answers)
 }
@@ -152,7 +170,7 @@ mod tests {
 
     async fn asked(count: usize, bad: &[usize]) -> (Result<Answers<usize>, String>, usize) {
         let mut calls = 0;
-        let answers = in_parts(count, |range| {
+        let answers = in_parts((count, PART_EVENTS), |range| {
             calls += 1;
             let answer = match bad.iter().find(|bad| range.contains(bad)) {
                 Some(bad) => Err(format!("{bad} is bad")),

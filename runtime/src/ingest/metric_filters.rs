@@ -13,6 +13,7 @@ mod compiled;
 mod evaluate;
 mod harvest;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use tokio::sync::watch;
 
 use super::fan_out::{Consumer, MetricReader, Metrics};
 use super::guests::Batch;
-use super::matching::{in_parts, matching};
+use super::matching::{PART_EVENTS, in_parts, matching};
 use super::{guests, reading};
 use crate::app::App;
 use crate::clock::Worker;
@@ -330,6 +331,7 @@ impl Reader {
         mine: &[&'e Event],
     ) -> Result<(Sheet, Vec<&'e Event>, Option<String>), String> {
         let source = format!("metric-filter-{}", filter.id);
+        let texts = guests::texts(mine);
         let batch = Batch {
             scope: &filter.scope,
             function: filter.value.guest().unwrap_or_default(),
@@ -339,22 +341,25 @@ impl Reader {
             source: &source,
             attempt: 1,
             events: mine,
+            texts: &texts,
         };
         let mut digests = self.digests(filter)?;
         let matched = matching(&self.app, &filter.pattern, &batch).await?;
         let mut missed: Vec<&Event> = matched.unknown.iter().map(|&index| mine[index]).collect();
         let mut reason = matched.reason;
-        let events: Vec<&Event> = matched.yes.into_iter().map(|index| mine[index]).collect();
+        let events: Vec<&Event> = matched.yes.iter().map(|&index| mine[index]).collect();
         if filter.value.guest().is_none() || events.is_empty() {
             digests.extend(self.digests(filter)?);
             let sheet = evaluate::with_answers(filter, mine, &events, None).made_by(digests);
             return Ok((sheet, missed, reason));
         }
+        let texts: Vec<Cow<'_, str>> =
+            matched.yes.iter().map(|&index| Cow::Borrowed(&*texts[index])).collect();
         let call = |part: Range<usize>| {
-            let events = &events[part];
-            async move { guests::extract(&self.app, &Batch { events, ..batch }).await }
+            let (events, texts) = (&events[part.clone()], &texts[part]);
+            async move { guests::extract(&self.app, &Batch { events, texts, ..batch }).await }
         };
-        let answers = in_parts(events.len(), call).await?;
+        let answers = in_parts((events.len(), PART_EVENTS), call).await?;
         reason = reason.or(answers.reason);
         let failed = events.iter().zip(&answers.values).filter(|(_, value)| value.is_none());
         missed.extend(failed.map(|(event, _)| *event));

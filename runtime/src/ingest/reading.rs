@@ -19,6 +19,7 @@ pub(crate) async fn page(
     groups: Vec<GroupId>,
 ) -> Result<Page, String> {
     let store = Arc::clone(&app.store);
+    store.follow();
     let read = move || store.scan_by_position(Position::at(next), end, limit, Some(&groups));
     App::blocking(read).await.map_err(|error| error.to_string())
 }

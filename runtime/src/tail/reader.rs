@@ -8,7 +8,7 @@ use pattern::Pattern;
 use store::{Event, GroupId, PageLimit, Position, StreamId};
 
 use crate::app::App;
-use crate::ingest::guests::Batch;
+use crate::ingest::guests::{Batch, texts};
 use crate::ingest::matching::matching;
 use crate::ingest::reading;
 use crate::meta::MetaError;
@@ -130,6 +130,7 @@ impl Reader {
             if lent.is_empty() {
                 continue;
             }
+            let texts = texts(&lent);
             let batch = Batch {
                 scope: &self.wanted.scope,
                 function: "",
@@ -139,6 +140,7 @@ impl Reader {
                 source: &self.wanted.id,
                 attempt: 1,
                 events: &lent,
+                texts: &texts,
             };
             let matched = matching(&self.app, &self.wanted.pattern, &batch).await?;
             // What a function fails on is shown: a tail that hides it would be a wrong one.
@@ -146,7 +148,9 @@ impl Reader {
                 shown[places[place]] = true;
             }
         }
-        Ok(seen.into_iter().zip(shown).filter_map(|(one, shown)| shown.then_some(one)).collect())
+        let few = shown.iter().filter(|shown| **shown).count() * 4 < seen.len();
+        let kept = |one: Seen| if few { Seen { event: one.event.apart(), ..one } } else { one };
+        Ok(seen.into_iter().zip(shown).filter_map(|(one, shown)| shown.then(|| kept(one))).collect())
     }
 
     fn learn_names(&mut self, events: &[Event]) -> Result<(), MetaError> {

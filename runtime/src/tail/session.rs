@@ -139,7 +139,7 @@ impl Session {
     }
 
     fn shown(&self, one: Seen) -> LiveTailSessionLogEvent {
-        let message = String::from_utf8(one.event.message);
+        let message = String::from_utf8(one.event.message.into());
         // Messages come in as text; what is not UTF-8 was damaged since.
         let message = message.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         LiveTailSessionLogEvent {

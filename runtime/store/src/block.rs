@@ -4,6 +4,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::column_block::ColumnBlock;
 use crate::containing::Asked;
 use crate::error::ReadError;
@@ -190,12 +192,12 @@ impl EventRef<'_> {
             timestamp_ms: self.timestamp_ms,
             ingestion_ms: self.ingestion_ms,
             hop: self.hop,
-            message: self.message.to_vec(),
+            message: Bytes::copy_from_slice(self.message),
         }
     }
 }
 
-/// One event that owns its message.
+/// One event that lives on its own. Its message may be a part of a larger text that it keeps: see [`Event::apart`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The group.
@@ -211,7 +213,7 @@ pub struct Event {
     /// Deliveries between the first cause and this event.
     pub hop: u8,
     /// The message, as it came.
-    pub message: Vec<u8>,
+    pub message: Bytes,
 }
 
 impl Event {
@@ -219,6 +221,12 @@ impl Event {
     #[must_use]
     pub fn id(&self) -> EventId {
         EventId::new(self.timestamp_ms, self.position)
+    }
+
+    /// The same event with a message of its own, for whoever keeps few events of many for long.
+    #[must_use]
+    pub fn apart(&self) -> Event {
+        Event { message: Bytes::copy_from_slice(&self.message), ..self.clone() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Owns what the threads of the store share: the view, the queue, the seams and the counters.
 //! Refuses to know the public doors (see `store`).
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::cipher::Ciphers;
@@ -17,6 +17,9 @@ use crate::view::View;
 /// Called by the intake thread after each commit with the new [`crate::Store::durable_position`].
 /// It must not block.
 pub type OnAdvance = Arc<dyn Fn(Position) + Send + Sync>;
+
+/// Ticks for which one follower counts.
+const FOLLOWED_TICKS: u32 = 10;
 
 pub(crate) struct Engine {
     pub(crate) disk: Arc<dyn Disk>,
@@ -34,6 +37,8 @@ pub(crate) struct Engine {
     durable_seq: AtomicU64,
     /// The memtable the last tick met, by its first seq, and when it was met first.
     met: Mutex<Option<(u64, i64)>>,
+    /// Ticks for which memtables that were sealed still stay in memory.
+    followed: AtomicU32,
     /// Held while segments are merged; always taken before `maintenance`.
     merging: Mutex<()>,
     /// Held while segments and the manifest change; always taken before `view`.
@@ -93,6 +98,7 @@ impl Engine {
             view: RwLock::new(view),
             durable_seq: AtomicU64::new(durable_seq),
             met: Mutex::default(),
+            followed: AtomicU32::new(0),
             merging: Mutex::new(()),
             maintenance: Mutex::new(()),
             sealer: Sealer::default(),
@@ -117,6 +123,24 @@ impl Engine {
 
     pub(crate) fn durable_seq(&self) -> u64 {
         self.durable_seq.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn follow(&self) {
+        self.followed.store(FOLLOWED_TICKS, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_followed(&self) -> bool {
+        self.followed.load(Ordering::Relaxed) > 0
+    }
+
+    /// A tick went by.
+    pub(crate) fn follow_less(&self) {
+        let less =
+            self.followed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |ticks| ticks.checked_sub(1));
+        if less == Ok(1) {
+            let gone = std::mem::take(&mut self.view_mut().recent);
+            drop(gone);
+        }
     }
 
     pub(crate) fn is_refused(&self) -> bool {

@@ -2,13 +2,15 @@
 //! Refuses to know consumers and their cursors.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
+
+use bytes::Bytes;
 
 use crate::block::{BlockHandle, Event, is_swept};
 use crate::column_block::ColumnBlock;
 use crate::error::{ReadError, Unread};
 use crate::id::{GroupId, Position};
-use crate::memtable::Chunks;
+use crate::memtable::{Chunks, text_of};
 use crate::view::Hidden;
 
 /// How much one page may hold; at least one event is returned if there is one.
@@ -50,7 +52,8 @@ pub(crate) struct Filling {
 impl Filling {
     pub(crate) fn new(from_seq: u64, to_seq: u64, limit: PageLimit, groups: Option<&[GroupId]>) -> Self {
         let page = Page { events: Vec::new(), next: Position::at(from_seq), damaged: Vec::new() };
-        let groups = groups.map(<[GroupId]>::to_vec);
+        let groups =
+            groups.map(|groups| groups.iter().copied().collect::<BTreeSet<_>>().into_iter().collect());
         Self { page, to_seq, limit, bytes: 0, groups }
     }
 
@@ -60,6 +63,11 @@ impl Filling {
 
     pub(crate) fn is_done(&self) -> bool {
         self.is_full() || self.next_seq() >= self.to_seq
+    }
+
+    /// The groups asked for, each once; `None` = all.
+    pub(crate) fn groups(&self) -> Option<&[GroupId]> {
+        self.groups.as_deref()
     }
 
     /// What the page may still take from memory.
@@ -88,22 +96,25 @@ impl Filling {
         }
     }
 
-    /// Takes events from batches in memory.
+    /// Takes events from batches in memory; their messages stay where they are.
     pub(crate) fn take_memory(&mut self, chunks: &Chunks, end_seq: u64, hidden: &Hidden) {
         for chunk in chunks {
             let batch = &chunk.batch;
             if !self.wants(batch.group) || hidden.is_deleted(batch.group, batch.stream) {
                 continue;
             }
-            let marks = hidden.marks(batch.group);
-            for (row, (timestamp_ms, message)) in batch.events.iter().enumerate() {
-                let seq = chunk.first_seq + row as u64;
-                if seq < self.next_seq() || is_swept(marks, timestamp_ms, seq) {
+            let (marks, text, events) = (hidden.marks(batch.group), text_of(chunk), &batch.events);
+            let skipped =
+                usize::try_from(self.next_seq().saturating_sub(chunk.first_seq)).unwrap_or(usize::MAX);
+            for row in skipped.min(events.len())..events.len() {
+                let (seq, timestamp_ms) = (chunk.first_seq + row as u64, events.timestamps[row]);
+                if is_swept(marks, timestamp_ms, seq) {
                     continue;
                 }
                 if self.is_full() || seq >= self.to_seq {
                     return self.pass(end_seq);
                 }
+                let start = if row == 0 { 0 } else { events.ends[row - 1] as usize };
                 self.push(Event {
                     group: batch.group,
                     stream: batch.stream,
@@ -111,7 +122,7 @@ impl Filling {
                     timestamp_ms,
                     ingestion_ms: batch.ingestion_ms,
                     hop: batch.hop,
-                    message: message.to_vec(),
+                    message: text.slice(start..events.ends[row] as usize),
                 });
             }
         }
@@ -137,7 +148,7 @@ impl Filling {
             while let Some(handle) = blocks
                 .pop_if(|handle| merge.peek().is_none_or(|Reverse((seq, _))| handle.meta.min_seq < *seq))
             {
-                let rows = match BySeq::open(&handle, self.next_seq()) {
+                let rows = match BySeq::open(&handle, self.next_seq(), self.to_seq) {
                     Ok(rows) => rows,
                     Err(error) if error.is_damage() => {
                         unopened.push(Unread::block(&handle.meta, error));
@@ -150,10 +161,7 @@ impl Filling {
                     open.push(rows);
                 }
             }
-            let Some(Reverse((seq, slot))) = merge.pop() else { break };
-            if seq >= self.to_seq {
-                break;
-            }
+            let Some(Reverse((_, slot))) = merge.pop() else { break };
             let full = chosen.len() >= self.limit.events.saturating_sub(self.page.events.len()).max(1)
                 || bytes >= self.limit.bytes.max(1);
             if full {
@@ -231,21 +239,27 @@ struct ReadRows<'a> {
     timestamps: &'a [i64],
     ingestion: &'a [i64],
     hops: &'a [u8],
-    text: Vec<u8>,
+    text: Bytes,
     ends: Vec<u32>,
 }
 
 impl BySeq {
-    fn open(handle: &BlockHandle, from_seq: u64) -> Result<Self, ReadError> {
+    /// The rows from `from_seq` to before `to_seq`.
+    fn open(handle: &BlockHandle, from_seq: u64, to_seq: u64) -> Result<Self, ReadError> {
         let block = handle.open()?;
         let (seqs, visible) = (block.seqs()?, block.visible()?);
-        let wanted = |row: u32| {
+        let asked = |row: u32| {
             let seq = seqs[row as usize];
-            (seq >= from_seq).then_some((seq, row))
+            (from_seq..to_seq).contains(&seq).then_some((seq, row))
         };
         let mut rows: Vec<(u64, u32)> = match visible {
-            None => (0..seqs.len() as u32).filter_map(wanted).collect(),
-            Some(visible) => visible.into_iter().filter_map(wanted).collect(),
+            // Events mostly come in by rising time, so that few of many rows need to be looked at.
+            None if seqs.is_sorted() => {
+                let row = |seq: u64| seqs.partition_point(|&other| other < seq);
+                (row(from_seq)..row(to_seq)).map(|row| (seqs[row], row as u32)).collect()
+            }
+            None => (0..seqs.len() as u32).filter_map(asked).collect(),
+            Some(visible) => visible.into_iter().filter_map(asked).collect(),
         };
         if !rows.is_sorted() {
             rows.sort_unstable();
@@ -263,7 +277,7 @@ impl BySeq {
         self.block.push_messages(rows, &mut text, &mut ends)?;
         let block = &self.block;
         let (timestamps, ingestion, hops) = (block.timestamps()?, block.ingestion_times()?, block.hops()?);
-        Ok(ReadRows { timestamps, ingestion, hops, text, ends })
+        Ok(ReadRows { timestamps, ingestion, hops, text: text.into(), ends })
     }
 }
 
@@ -278,7 +292,7 @@ impl ReadRows<'_> {
             timestamp_ms: self.timestamps[row],
             ingestion_ms: self.ingestion[row],
             hop: self.hops[row],
-            message: self.text[start..self.ends[at] as usize].to_vec(),
+            message: self.text.slice(start..self.ends[at] as usize),
         }
     }
 }

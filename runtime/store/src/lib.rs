@@ -37,6 +37,7 @@ pub mod measure;
 mod memtable;
 mod message;
 mod open;
+mod recent;
 mod scan;
 mod seal;
 mod segment;

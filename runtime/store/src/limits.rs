@@ -12,6 +12,8 @@ pub struct Limits {
     pub intake_bytes: u64,
     /// The memtable is sealed into a segment when it holds this much.
     pub generation_bytes: u64,
+    /// Memtables that are sealed already and stay for a while, for those who follow ([`crate::Store::follow`]).
+    pub recent_bytes: u64,
     /// Memtables that may wait for the sealer before commits wait for it.
     pub sealing_generations: usize,
     /// At close, less than this stays in the intake log and is replayed at the next open.
@@ -43,6 +45,7 @@ impl Default for Limits {
             commit_bytes: 8 << 20,
             intake_bytes: 256 << 20,
             generation_bytes: 48 << 20,
+            recent_bytes: 64 << 20,
             sealing_generations: 1,
             close_seal_bytes: 1 << 20,
             seal_age_ms: 5 * 60 * 1000,

@@ -57,11 +57,14 @@ impl Engine {
         change.next_segment = finished.as_ref().map(|finished| finished.record.id.0 + 1);
         self.manifest.publish(change)?;
         let segment = finished.map(|finished| self.opened(finished));
-        let mut is_suspect = false;
+        let (mut is_suspect, mut gone) = (false, Vec::new());
         {
             let mut view = self.view_mut();
             // Invariant: only this function, under the maintenance lock, takes from the front.
             view.sealing.pop_front();
+            if self.is_followed() {
+                gone = view.recent.keep(Arc::clone(generation), self.limits.recent_bytes);
+            }
             if let Some(segment) = segment {
                 let left_out = segment.record.events < generation.events();
                 is_suspect = view.insert_segment(segment);
@@ -71,6 +74,7 @@ impl Engine {
                 self.counters.sealed_segments.fetch_add(1, Ordering::Relaxed);
             }
         }
+        drop(gone);
         if is_suspect {
             self.call_sealer();
         }

@@ -290,7 +290,7 @@ impl Store {
         let mut filling = Filling::new(from.seq, to_seq, limit, groups);
         while !filling.is_done() {
             let view = self.engine.view();
-            match view.stretch(filling.next_seq(), to_seq, filling.bytes_left()) {
+            match view.stretch(filling.next_seq(), to_seq, filling.bytes_left(), filling.groups()) {
                 None => {
                     filling.pass(to_seq);
                     break;
@@ -307,10 +307,16 @@ impl Store {
         Ok(filling.page)
     }
 
+    /// Says that somebody reads close behind the newest events. Memtables that are sealed from now on stay in memory
+    /// for them, up to [`Limits::recent_bytes`], until nobody has said so for ten [`Store::tick`]s.
+    pub fn follow(&self) {
+        self.engine.follow();
+    }
+
     /// The stretch of the order of arrival from `seq` on, and what of it is hidden.
     pub(crate) fn stretch(&self, seq: u64, to_seq: u64, bytes: u64) -> Option<(Stretch, Marks)> {
         let view = self.engine.view();
-        let stretch = view.stretch(seq, to_seq, bytes)?;
+        let stretch = view.stretch(seq, to_seq, bytes, None)?;
         let marks = marks_of(&stretch, &view.hidden);
         Some((stretch, marks))
     }
@@ -379,6 +385,7 @@ impl Store {
     /// Tells the time. A memtable that holds events and stays open too long is sealed in the background
     /// (see [`Limits::seal_age_ms`]), so that it is neither replayed at each start nor kept in memory for ever.
     pub fn tick(&self, now_ms: i64) {
+        self.engine.follow_less();
         if self.engine.is_overdue(now_ms) {
             // Should it fail, the next tick asks again.
             self.engine.queue.rotate(Box::new(|_| ()));

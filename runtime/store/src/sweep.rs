@@ -91,7 +91,7 @@ impl Engine {
         let mut view = self.view_mut();
         view.suspects.extend(segments);
         for record in records {
-            view.hidden.swept.insert(record.group, record.marks);
+            view.set_marks(record.group, record.marks);
         }
         view.rebuild_stats();
         Ok(lost)
@@ -177,11 +177,7 @@ impl Engine {
         }
         let marks_went = !idle.is_empty();
         for record in idle {
-            if record.marks.is_empty() {
-                view.hidden.swept.remove(&record.group);
-            } else {
-                view.hidden.swept.insert(record.group, record.marks);
-            }
+            view.set_marks(record.group, record.marks);
         }
         // Dead blocks were not counted; only what was cut out of living ones changes the totals.
         if before != after || marks_went {

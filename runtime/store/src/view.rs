@@ -9,6 +9,7 @@ use crate::block::{BlockHandle, BlockMeta, Clip};
 use crate::id::{GroupId, SegmentId, StreamId};
 use crate::manifest::{SegmentRecord, Swept};
 use crate::memtable::{Chunk, Chunks, Generation};
+use crate::recent::Recent;
 use crate::segment::layout::Entry;
 use crate::segment::{Segment, write::StreamChunks};
 use crate::stats::Stats;
@@ -60,6 +61,8 @@ pub(crate) struct View {
     pub(crate) active: Generation,
     /// Oldest first.
     pub(crate) sealing: VecDeque<Arc<Generation>>,
+    /// Sealed already.
+    pub(crate) recent: Recent,
     /// By the start of their seq range; the ranges do not overlap.
     pub(crate) segments: BTreeMap<(u64, SegmentId), Arc<Segment>>,
     pub(crate) hidden: Hidden,
@@ -205,8 +208,15 @@ impl View {
     }
 
     /// The stretch of the order of arrival that holds `seq`, or the next one behind it.
-    /// From memory at most `bytes` (and one batch more) are taken, so that the lock is held shortly.
-    pub(crate) fn stretch(&self, seq: u64, to_seq: u64, bytes: u64) -> Option<Stretch> {
+    /// From memory at most `bytes` (and one batch more) are taken, so that the lock is held shortly; from a segment the
+    /// blocks of these groups, or of all.
+    pub(crate) fn stretch(
+        &self,
+        seq: u64,
+        to_seq: u64,
+        bytes: u64,
+        groups: Option<&[GroupId]>,
+    ) -> Option<Stretch> {
         let around = self.segments.range(..=(seq, SegmentId(u64::MAX))).next_back();
         let behind = || self.segments.range((seq, SegmentId(u64::MAX))..).next();
         let holds = |found: &(_, &Arc<Segment>)| found.1.record.end_seq > seq;
@@ -214,17 +224,24 @@ impl View {
         let memory = self.generations().find(|generation| generation.end_seq > seq && !generation.is_empty());
         let first =
             |generation: &&Generation| sealed.is_none_or(|it| generation.first_seq < it.record.first_seq);
-        if let Some(generation) = memory.filter(first) {
+        if let Some(generation) = memory.filter(first).or_else(|| self.recent.around(seq)) {
             return Some(memory_stretch(generation, seq, to_seq, bytes));
         }
         let segment = sealed?;
         let wanted = |entry: &Entry| entry.meta.max_seq >= seq && entry.meta.min_seq < to_seq;
         let mut blocks = Vec::new();
-        for (index, entry) in segment.entries.iter().enumerate() {
-            if wanted(entry) && !self.hidden.is_dead(&entry.meta) {
-                let clip = Clip::everything(self.hidden.marks(entry.meta.group).to_vec());
-                blocks.push(BlockHandle::sealed(segment, index, clip));
+        let mut take = |indexes: Range<usize>| {
+            for index in indexes {
+                let entry = &segment.entries[index];
+                if wanted(entry) && !self.hidden.is_dead(&entry.meta) {
+                    let clip = Clip::everything(self.hidden.marks(entry.meta.group).to_vec());
+                    blocks.push(BlockHandle::sealed(segment, index, clip));
+                }
             }
+        };
+        match groups {
+            None => take(0..segment.entries.len()),
+            Some(groups) => groups.iter().for_each(|group| take(segment.entries_of(*group, None))),
         }
         Some(Stretch::Sealed { blocks, end_seq: segment.record.end_seq })
     }
@@ -245,6 +262,7 @@ impl View {
     /// Hides a group for good, at the cost of what it holds.
     pub(crate) fn hide_group(&mut self, group: GroupId) {
         self.hidden.groups.insert(group);
+        self.recent.clear();
         self.stats.remove_group(group);
         self.suspect(group, None);
     }
@@ -252,8 +270,19 @@ impl View {
     /// Hides a stream for good, at the cost of what it holds.
     pub(crate) fn hide_stream(&mut self, stream: StreamId) {
         self.hidden.streams.insert(stream);
+        self.recent.clear();
         if let Some(group) = self.stats.remove_stream(stream) {
             self.suspect(group, Some(stream));
+        }
+    }
+
+    /// What of a group is swept from now on. A memtable that is sealed already may hold what no mark hides any more.
+    pub(crate) fn set_marks(&mut self, group: GroupId, marks: Vec<Swept>) {
+        self.recent.clear();
+        if marks.is_empty() {
+            self.hidden.swept.remove(&group);
+        } else {
+            self.hidden.swept.insert(group, marks);
         }
     }
 

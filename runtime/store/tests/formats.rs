@@ -208,7 +208,7 @@ fn an_intake_log_of_version_2_opens_and_reads() {
     let found: Vec<(StreamId, u8, i64, Vec<u8>)> = page
         .events
         .into_iter()
-        .map(|event| (event.stream, event.hop, event.timestamp_ms, event.message))
+        .map(|event| (event.stream, event.hop, event.timestamp_ms, event.message.to_vec()))
         .collect();
     let wrote: Vec<(StreamId, u8, i64, Vec<u8>)> = batches()
         .into_iter()

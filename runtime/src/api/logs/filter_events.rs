@@ -25,6 +25,7 @@ use crate::ingest::matching::needles;
 use crate::meta::{MetaError, Tx};
 use crate::records::groups::GroupRecord;
 use crate::records::streams;
+use crate::utf8::repaired;
 
 pub(super) const OPERATIONS: &[Operation] = &[operation!(Logs::FilterLogEvents => filter)];
 
@@ -175,7 +176,7 @@ fn search(store: &Store, scan: &ScanRequest, pattern: &Pattern, bounds: Bounds) 
 }
 
 fn matches(pattern: &Pattern, event: &EventRef<'_>) -> bool {
-    let text = String::from_utf8_lossy(event.message);
+    let text = repaired(event.message);
     pattern.matches(&Document::new(&text), &mut NoGuests)
 }
 
@@ -198,6 +199,6 @@ fn shown(
         log_stream_name: name,
         timestamp: Some(event.timestamp_ms),
         ingestion_time: Some(event.ingestion_ms),
-        message: Some(text(event.message)),
+        message: Some(text(event.message.into())),
     })
 }

@@ -66,7 +66,7 @@ async fn get(
     let (forward, backward) = around(&found, place, from_ms);
     let events = found.into_iter().map(|event| OutputLogEvent {
         timestamp: Some(event.timestamp_ms),
-        message: Some(text(event.message)),
+        message: Some(text(event.message.into())),
         ingestion_time: Some(event.ingestion_ms),
     });
     Ok(GetLogEventsResponse {

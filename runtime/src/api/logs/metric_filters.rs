@@ -20,7 +20,7 @@ use crate::api::table::{Operation, operation};
 use crate::api::{Caller, page};
 use crate::app::App;
 use crate::functions::{OUTPUT_PREFIX, resolve};
-use crate::ingest::guests::{self, Batch, Purpose, Unusable};
+use crate::ingest::guests::{self, Batch, Purpose, Unusable, texts};
 use crate::ingest::matching::matching;
 use crate::limits::Quotas;
 use crate::meta::Tx;
@@ -299,10 +299,11 @@ async fn test(
         timestamp_ms: now_ms,
         ingestion_ms: now_ms,
         hop: 0,
-        message: message.clone().into_bytes(),
+        message: message.clone().into(),
     };
     let events: Vec<Event> = request.log_event_messages.iter().enumerate().map(event).collect();
     let lent: Vec<&Event> = events.iter().collect();
+    let texts = texts(&lent);
     let batch = Batch {
         scope: &caller.scope(),
         function: "",
@@ -312,6 +313,7 @@ async fn test(
         source: &caller.request_id,
         attempt: 1,
         events: &lent,
+        texts: &texts,
     };
     let matched = matching(app, &pattern, &batch).await.map_err(refusal)?;
     if let Some(reason) = matched.reason {

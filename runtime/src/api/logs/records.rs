@@ -18,6 +18,7 @@ use crate::api::table::{Operation, operation};
 use crate::app::App;
 use crate::query;
 use crate::records::{groups, streams};
+use crate::utf8::repaired;
 
 pub(super) const OPERATIONS: &[Operation] =
     &[operation!(Logs::GetLogRecord => record), operation!(Logs::GetLogGroupFields => fields)];
@@ -51,7 +52,7 @@ async fn record(
     let found = App::blocking(move || store.event(pointer.group, Some(pointer.stream), pointer.id)).await;
     let event = found.map_err(failed)?.ok_or_else(missing)?;
     let (time, ingested) = (event.timestamp_ms, event.ingestion_ms);
-    let message = text(event.message);
+    let message = text(event.message.into());
     let log = format!("{}:{}", scope.account, group.name);
     let mut all: BTreeMap<String, String> =
         insights::discover::fields_in(&log, &message).into_iter().collect();
@@ -115,7 +116,7 @@ fn count(
                 return Ok((events, counts));
             }
             events += 1;
-            let message = String::from_utf8_lossy(event.message);
+            let message = repaired(event.message);
             let found = insights::discover::fields_in(log, &message).into_iter().map(|(name, _)| name);
             let system = ["@timestamp", "@message", "@logStream", "@log", "@ingestionTime"];
             for name in found.chain(system.map(str::to_owned)) {

@@ -301,7 +301,7 @@ pub(super) mod tests {
             timestamp_ms: 0,
             ingestion_ms: 0,
             hop,
-            message: Vec::new(),
+            message: bytes::Bytes::new(),
         };
         let events =
             [event(1, 0), event(2, 4), event(1, HOPS_MAX - 1), event(1, HOPS_MAX), event(1, u8::MAX)];

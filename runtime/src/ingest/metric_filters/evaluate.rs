@@ -250,7 +250,7 @@ mod tests {
             timestamp_ms: 1_000 + seq as i64,
             ingestion_ms: 9_000,
             hop: 0,
-            message: message.as_bytes().to_vec(),
+            message: message.to_owned().into(),
         };
         let page: Vec<Event> = ["ERROR a", "fine", "ERROR b"].into_iter().enumerate().map(event).collect();
         let all: Vec<&Event> = page.iter().collect();

@@ -21,6 +21,12 @@ const KILLS_MAX: u32 = 3;
 /// ... one that handled none may be broken and about to be mended (this is two minutes).
 const ALL_KILL_MAX: u32 = 8;
 
+/// Events of one call ...
+const CALL_EVENTS_MAX: usize = 1_000;
+
+/// ... and bytes of their messages; the last one may go beyond.
+const CALL_BYTES_MAX: usize = 1 << 20;
+
 /// Matching events that are being delivered.
 #[derive(Debug)]
 pub(super) struct Delivery {
@@ -34,11 +40,12 @@ pub(super) struct Delivery {
     works: bool,
     /// When the next attempt is due, epoch milliseconds.
     pub(super) due_ms: i64,
-    /// What is still to be handed over, by stream.
+    /// What is still to be handed over, by stream. What belongs to one call follows from the events alone, so that a
+    /// call has the same id when it is made again.
     pub(super) parts: Vec<Part>,
 }
 
-/// Events of one stream.
+/// Events of one stream that are handed over in one call.
 #[derive(Debug)]
 pub(super) struct Part {
     /// The stream.
@@ -65,32 +72,43 @@ impl Delivery {
         for event in events {
             streams.entry(event.stream).or_default().push(event);
         }
-        let parts = streams.into_iter().map(|(stream, events)| Part { stream, events }).collect();
+        let parts = streams.into_iter().flat_map(|(stream, events)| {
+            pieces(events).into_iter().map(move |events| Part { stream, events })
+        });
+        let parts = parts.collect();
         Delivery { to, since_ms, attempts: 0, works: false, due_ms: since_ms, parts }
     }
 
-    /// Takes in what became of one attempt at every part, in their order. What is left for another attempt
-    /// stays; what is never to be tried again is returned, by reason.
-    pub(super) fn settle(&mut self, outcomes: Vec<Delivered>, now_ms: i64) -> Vec<GivenUp> {
+    /// Takes in what became of one attempt at every part, in their order; `None`: it was not handed over, since
+    /// events before it are still to be handled. What is left for another attempt stays; what is never to be tried
+    /// again is returned, by reason.
+    pub(super) fn settle(&mut self, outcomes: Vec<Option<Delivered>>, now_ms: i64) -> Vec<GivenUp> {
         self.attempts += 1;
-        let handled = |(part, outcome): (&Part, &Delivered)| outcome.left.len() < part.events.len();
+        let handled = |(part, outcome): (&Part, &Option<Delivered>)| {
+            outcome.as_ref().is_some_and(|outcome| outcome.left.len() < part.events.len())
+        };
         self.works |= self.parts.iter().zip(&outcomes).any(handled);
         let kills_max = if self.works { KILLS_MAX } else { ALL_KILL_MAX };
-        let asked_ms = outcomes.iter().map(|outcome| outcome.after_ms).max().unwrap_or(0);
+        let asked_ms = outcomes.iter().flatten().map(|outcome| outcome.after_ms).max().unwrap_or(0);
         let mut given_up: Vec<GivenUp> = Vec::new();
         let parts = std::mem::take(&mut self.parts);
         for (part, outcome) in parts.into_iter().zip(outcomes) {
+            let Some(outcome) = outcome else {
+                self.parts.push(part);
+                continue;
+            };
             let stream = part.stream;
             let mut left = outcome.left.into_iter().peekable();
-            let mut again = Vec::new();
+            let (mut again, mut buried) = (Vec::new(), Vec::new());
             for (index, event) in part.events.into_iter().enumerate() {
                 let Some(one) = left.next_if(|one| one.index == index) else { continue };
                 match one.fate {
                     Fate::Again => again.push(event),
                     Fate::Kills if self.attempts < kills_max => again.push(event),
-                    Fate::Kills | Fate::Never => bury(&mut given_up, stream, event, one.why),
+                    Fate::Kills | Fate::Never => bury(&mut buried, stream, event, one.why),
                 }
             }
+            given_up.append(&mut buried);
             if !again.is_empty() {
                 self.parts.push(Part { stream, events: again });
             }
@@ -122,6 +140,25 @@ pub(super) fn pause_ms(attempts: u32) -> u64 {
     (FIRST_PAUSE_MS << doubled).min(LONGEST_PAUSE_MS)
 }
 
+/// Events of one stream, cut into those of one call each.
+fn pieces(events: Vec<Event>) -> Vec<Vec<Event>> {
+    let mut pieces: Vec<Vec<Event>> = Vec::new();
+    let mut bytes = CALL_BYTES_MAX;
+    for event in events {
+        match pieces.last_mut() {
+            Some(last) if last.len() < CALL_EVENTS_MAX && bytes < CALL_BYTES_MAX => {
+                bytes += event.message.len();
+                last.push(event);
+            }
+            _ => {
+                bytes = event.message.len();
+                pieces.push(vec![event]);
+            }
+        }
+    }
+    pieces
+}
+
 fn bury(given_up: &mut Vec<GivenUp>, stream: StreamId, event: Event, why: Why) {
     match given_up.last_mut() {
         Some(last) if last.stream == stream && last.why == why => last.events.push(event),
@@ -131,6 +168,7 @@ fn bury(given_up: &mut Vec<GivenUp>, stream: StreamId, event: Event, why: Why) {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use store::{GroupId, Position};
 
     use super::*;
@@ -144,7 +182,7 @@ mod tests {
             timestamp_ms: 0,
             ingestion_ms: 0,
             hop: 0,
-            message: Vec::new(),
+            message: Bytes::new(),
         }
     }
 
@@ -165,6 +203,15 @@ mod tests {
     }
 
     #[test]
+    fn a_call_is_given_so_many_events_and_bytes() {
+        let lengths = |events: Vec<Event>| -> Vec<usize> { pieces(events).iter().map(Vec::len).collect() };
+        assert_eq!(lengths((0..2_500).map(|seq| event(seq, 1)).collect()), [1_000, 1_000, 500]);
+        let large = |seq| Event { message: vec![b'x'; 400_000].into(), ..event(seq, 1) };
+        assert_eq!(lengths((0..7).map(large).collect()), [3, 3, 1]);
+        assert!(pieces(Vec::new()).is_empty());
+    }
+
+    #[test]
     fn what_failed_comes_again_and_poison_does_not() {
         let mut delivery = Delivery::new((0..6).map(|seq| event(seq, seq % 2)).collect(), 6, 100);
         let first = Delivered {
@@ -175,16 +222,25 @@ mod tests {
             ],
             after_ms: 0,
         };
-        let given_up = delivery.settle(vec![first, Delivered::default()], 1_000);
+        let given_up = delivery.settle(vec![Some(first), Some(Delivered::default())], 1_000);
         assert_eq!((given_up.len(), given_up[0].why.error.as_str()), (1, "trap"));
         assert_eq!(seqs(&given_up[0].events), [2, 4]);
         assert_eq!((delivery.parts.len(), seqs(&delivery.parts[0].events)), (1, vec![0]));
         assert_eq!((delivery.attempts, delivery.due_ms), (1, 2_000));
         let asked = Delivered { after_ms: 30_000, ..Delivered::nothing(1, "busy") };
-        assert!(delivery.settle(vec![asked], 2_000).is_empty());
+        assert!(delivery.settle(vec![Some(asked)], 2_000).is_empty());
         assert_eq!(delivery.due_ms, 32_000);
         let rest = delivery.give_up(&"too old".into());
         assert_eq!((rest.len(), seqs(&rest[0].events), delivery.parts.len()), (1, vec![0], 0));
+    }
+
+    #[test]
+    fn what_was_not_handed_over_stays_as_it_is() {
+        let mut delivery = Delivery::new((0..1_500).map(|seq| event(seq, 1)).collect(), 1_500, 0);
+        let first = Delivered { left: vec![left(7, Fate::Again, "busy")], after_ms: 0 };
+        assert!(delivery.settle(vec![Some(first), None], 0).is_empty());
+        let parts: Vec<_> = delivery.parts.iter().map(|part| part.events.len()).collect();
+        assert_eq!(parts, [1, 500]);
     }
 
     #[test]
@@ -193,7 +249,7 @@ mod tests {
             let mut delivery = Delivery::new((0..=others as u64).map(|seq| event(seq, 1)).collect(), 9, 0);
             for attempt in 1.. {
                 let outcome = Delivered { left: vec![left(0, Fate::Kills, "trap")], after_ms: 0 };
-                if !delivery.settle(vec![outcome], 0).is_empty() {
+                if !delivery.settle(vec![Some(outcome)], 0).is_empty() {
                     return attempt;
                 }
             }

@@ -1,6 +1,7 @@
 //! Owns the reader of one subscription: reads, matches, delivers, moves its cursor. Refuses to know other
 //! subscriptions.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::app::App;
 use crate::clock::Worker;
 use crate::functions::{HOPS_MAX, sink};
 use crate::ingest::fan_out::Consumer;
-use crate::ingest::guests::{self, Batch, Delivered};
+use crate::ingest::guests::{self, Batch, Delivered, texts};
 use crate::ingest::matching::matching;
 use crate::ingest::reading;
 use crate::meta::{MetaError, Tx};
@@ -24,10 +25,13 @@ use crate::records::filters::SUBSCRIPTION_FILTERS;
 use crate::records::gaps::{self, Gap};
 use crate::records::streams;
 
-/// Events of one delivery.
-const PAGE: PageLimit = PageLimit { events: 1_000, bytes: 1 << 20 };
+/// Events that are read at once, at most: those of one delivery.
+const PAGE: PageLimit = PageLimit { events: 10_000, bytes: 4 << 20 };
 
-/// How long a delivery waits to be full. Not under the virtual clock, on which nothing would end the wait.
+/// A full page is not waited for ...
+const ENOUGH_EVENTS: u64 = PAGE.events as u64;
+
+/// ... and fewer are waited for so long. Not under the virtual clock, on which nothing would end the wait.
 const WINDOW_MS: u64 = 200;
 
 /// The cursor is written after so many events even when none matched.
@@ -131,7 +135,7 @@ impl Reader {
             return Ok(Step::Rest { until_ms: None });
         }
         // What is behind has waited already.
-        let is_behind = end.seq - next >= PAGE.events as u64;
+        let is_behind = end.seq - next >= ENOUGH_EVENTS;
         if !is_behind && !self.app.clock.is_virtual() {
             self.app.clock.sleep(WINDOW_MS).await;
             end = self.app.store.durable_position();
@@ -230,7 +234,9 @@ impl Reader {
         let subscription = &self.subscription;
         let source = subscription.consumer();
         let lent: Vec<&Event> = page.events.iter().filter(|event| event.hop < HOPS_MAX).collect();
-        let matched = matching(&self.app, &subscription.pattern, &self.batch("", &source, 1, &lent)).await?;
+        let texts = texts(&lent);
+        let batch = self.batch("", &source, 1, (&lent, &texts));
+        let matched = matching(&self.app, &subscription.pattern, &batch).await?;
         let mut taken = matched.yes;
         if !matched.unknown.is_empty() {
             // A filter that fails on an event must not lose it.
@@ -241,7 +247,9 @@ impl Reader {
             taken.extend(matched.unknown);
             taken.sort_unstable();
         }
-        Ok(taken.into_iter().filter_map(|index| lent.get(index).map(|event| (*event).clone())).collect())
+        let few = taken.len() * 4 < lent.len();
+        let copy = |event: &&Event| if few { event.apart() } else { (*event).clone() };
+        Ok(taken.into_iter().filter_map(|index| lent.get(index).map(copy)).collect())
     }
 
     fn batch<'a>(
@@ -249,7 +257,7 @@ impl Reader {
         stream: &'a str,
         source: &'a str,
         attempt: u32,
-        events: &'a [&'a Event],
+        (events, texts): (&'a [&'a Event], &'a [Cow<'a, str>]),
     ) -> Batch<'a> {
         let subscription = &*self.subscription;
         Batch {
@@ -261,6 +269,7 @@ impl Reader {
             source,
             attempt,
             events,
+            texts,
         }
     }
 
@@ -271,7 +280,7 @@ impl Reader {
         let outcome = self.hand_over(&delivery, &made).await;
         self.count(&delivery, &outcome);
         let now_ms = self.app.clock.now_ms();
-        let why = outcome.iter().flat_map(|one| &one.left).map(|left| left.why.clone()).next();
+        let why = outcome.iter().flatten().flat_map(|one| &one.left).map(|left| left.why.clone()).next();
         self.failure = why.as_ref().map(|why| why.error.clone());
         let mut given_up = delivery.settle(outcome, now_ms);
         let age_ms = now_ms.saturating_sub(delivery.since_ms);
@@ -305,11 +314,12 @@ impl Reader {
     }
 
     /// Counts what the function took and what it did not.
-    fn count(&self, delivery: &Delivery, outcomes: &[Delivered]) {
+    fn count(&self, delivery: &Delivery, outcomes: &[Option<Delivered>]) {
         let subscription = &self.subscription;
         let activity = self.app.fan_out.activity();
         let counts = activity.subscription(subscription.id, subscription.group, &subscription.name);
         for (part, outcome) in delivery.parts.iter().zip(outcomes) {
+            let Some(outcome) = outcome else { continue };
             let mut left = outcome.left.iter().map(|left| left.index).peekable();
             let taken = part.events.iter().enumerate().filter(|(index, _)| left.next_if_eq(index).is_none());
             let (mut events, mut bytes) = (0, 0);
@@ -329,22 +339,33 @@ impl Reader {
         made.map_err(|error: MetaError| error.to_string())
     }
 
-    async fn hand_over(&self, delivery: &Delivery, made: &[Part]) -> Vec<Delivered> {
+    /// What became of each part. Behind one that comes again no other of its stream is handed over: a stream is
+    /// handed over in its order.
+    async fn hand_over(&self, delivery: &Delivery, made: &[Part]) -> Vec<Option<Delivered>> {
         let source = self.subscription.consumer();
         let mut outcomes = Vec::with_capacity(delivery.parts.len());
+        let mut stuck = None;
         for part in &delivery.parts {
+            if stuck == Some(part.stream) {
+                outcomes.push(None);
+                continue;
+            }
             let found = self.app.meta.read(|tx| streams::by_id(tx, part.stream.0));
             let outcome = match found {
                 Ok(Some((_, stream))) => {
                     let events: Vec<&Event> = part.events.iter().collect();
-                    let batch = self.batch(&stream.name, &source, delivery.attempts + 1, &events);
+                    let texts = texts(&events);
+                    let batch = self.batch(&stream.name, &source, delivery.attempts + 1, (&events, &texts));
                     guests::deliver(&self.app, &batch, made).await
                 }
                 // Deleted while it waited: its events are gone with it.
                 Ok(None) => Delivered::default(),
                 Err(error) => Delivered::nothing(part.events.len(), &error.to_string()),
             };
-            outcomes.push(outcome);
+            if outcome.comes_again() {
+                stuck = Some(part.stream);
+            }
+            outcomes.push(Some(outcome));
         }
         outcomes
     }
@@ -357,7 +378,7 @@ impl Reader {
             tracing::warn!(filter, group, count, reason = one.why.error, "a subscription gave events up");
             let name = self.app.meta.read(|tx| streams::by_id(tx, one.stream.0)).ok().flatten();
             let lent: Vec<&Event> = one.events.iter().collect();
-            let delivery = self.batch("", &source, attempts, &lent).delivery_id(0..lent.len());
+            let delivery = self.batch("", &source, attempts, (&lent, &[])).delivery_id(0..lent.len());
             let stream = name.map(|(_, stream)| stream.name).unwrap_or_default();
             Letter::of(subscription, one, (delivery, stream), attempts, at_ms)
         };

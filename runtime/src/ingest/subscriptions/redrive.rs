@@ -9,7 +9,7 @@ use std::sync::Arc;
 use store::{Event, EventId, GroupId, Position, StreamId};
 
 use crate::app::App;
-use crate::ingest::guests::{self, Batch, Delivered, Why};
+use crate::ingest::guests::{self, Batch, Delivered, Why, texts};
 use crate::meta::{MetaError, Tx};
 use crate::records::calls;
 use crate::records::deliveries::{self, DeadLetter};
@@ -50,6 +50,7 @@ pub(crate) async fn redrive(app: &Arc<App>, letter: &DeadLetter) -> Result<Optio
         }
     }
     let lent: Vec<&Event> = events.iter().collect();
+    let texts = texts(&lent);
     let delivered = match &letter.scope {
         None => Delivered::nothing(lent.len(), "it is too old to say where its function is"),
         Some(_) if lent.is_empty() => Delivered::default(),
@@ -63,6 +64,7 @@ pub(crate) async fn redrive(app: &Arc<App>, letter: &DeadLetter) -> Result<Optio
                 source: &consumer,
                 attempt: 1,
                 events: &lent,
+                texts: &texts,
             };
             guests::deliver(app, &batch, &made).await
         }
@@ -112,7 +114,7 @@ async fn event(
         timestamp_ms: id.timestamp_ms,
         ingestion_ms: letter.at_ms,
         hop: 0,
-        message: message.clone().into_bytes(),
+        message: message.clone().into(),
     }))
 }
 

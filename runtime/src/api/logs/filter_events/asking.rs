@@ -5,7 +5,6 @@
 //! cut by the events that are asked about alone, not by how they are stored: the same search gives the same answer
 //! before and after they are sealed or merged.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use pattern::{Document, Pattern};
@@ -15,9 +14,10 @@ use wire::Fault;
 
 use super::{Bounds, Found, SCANNED_BYTES_MAX, failed};
 use crate::app::App;
-use crate::ingest::guests::Batch;
+use crate::ingest::guests::{Batch, texts};
 use crate::ingest::matching::matching;
 use crate::records::groups::GroupRecord;
+use crate::utf8::repaired;
 
 /// Events that are judged together.
 const BATCH: usize = 1_000;
@@ -65,7 +65,7 @@ pub(super) fn search(
 
 /// Whether the pattern matches if its guests say so.
 fn is_open(pattern: &Pattern, event: &EventRef<'_>) -> bool {
-    let text: Cow<'_, str> = String::from_utf8_lossy(event.message);
+    let text = repaired(event.message);
     pattern.may_match(&Document::new(&text))
 }
 
@@ -82,6 +82,7 @@ impl Judge<'_> {
     /// Indexes of the events that match, rising.
     fn keeps(&self, open: &[Event]) -> Result<Vec<usize>, Fault> {
         let lent: Vec<&Event> = open.iter().collect();
+        let texts = texts(&lent);
         let batch = Batch {
             scope: &self.group.scope,
             function: "",
@@ -91,6 +92,7 @@ impl Judge<'_> {
             source: &self.source,
             attempt: 1,
             events: &lent,
+            texts: &texts,
         };
         let matched = self.runtime.block_on(matching(self.app, self.pattern, &batch));
         let refused = |reason| Fault::new("InvalidParameterException", reason);

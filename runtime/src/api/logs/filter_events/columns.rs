@@ -6,6 +6,8 @@ use std::sync::Arc;
 use pattern::{Document, NoGuests, Pattern};
 use store::{Choose, Codes, Column, ColumnBlock, ReadError, Template, Variable};
 
+use crate::utf8::repaired;
+
 /// Messages of one template in a block that are judged at most; with more, all of its rows are read.
 const JUDGED_MAX: usize = 256;
 /// Combinations of values that are numbered at most.
@@ -95,7 +97,7 @@ fn matching(
         .into_iter()
         .map(|row| {
             let message = message(template, &deciding, rows[row], block)?;
-            Ok(pattern.matches(&Document::new(&String::from_utf8_lossy(&message)), &mut NoGuests))
+            Ok(pattern.matches(&Document::new(&repaired(&message)), &mut NoGuests))
         })
         .collect::<Result<_, ReadError>>()?;
     let mut numbers = numbers.iter();

@@ -72,6 +72,11 @@ fn message(batch: u64, index: u64, count: u64, dice: &mut Dice) -> Vec<u8> {
     .into_bytes()
 }
 
+/// Every third batch is what a function wrote.
+fn hop(batch: u64) -> u8 {
+    u8::from(batch.is_multiple_of(3))
+}
+
 fn batch_number(event: &Event) -> u64 {
     let text = std::str::from_utf8(&event.message).unwrap();
     let text = text.trim_start_matches(|first: char| !first.is_ascii_digit());
@@ -118,8 +123,9 @@ impl Life<'_> {
                 rows.push((time, message(number, index, count, self.dice)));
             }
             let (group, stream) = (GroupId(stream % 2), StreamId(stream));
+            let hop = hop(number);
             let batch =
-                Batch { group, stream, ingestion_ms: number as i64, hop: 0, events: rows.clone().into() };
+                Batch { group, stream, ingestion_ms: number as i64, hop, events: rows.clone().into() };
             let (sender, receiver) = mpsc::sync_channel(1);
             self.store.append(batch, Box::new(move |outcome| sender.send(outcome).unwrap()));
             sent.push((number, group, stream, rows, receiver));
@@ -130,8 +136,10 @@ impl Life<'_> {
                     for (index, (timestamp_ms, message)) in rows.into_iter().enumerate() {
                         let position = Position::at(ack.first.seq + index as u64);
                         let ingestion_ms = number as i64;
+                        let message = message.into();
+                        let hop = hop(number);
                         let event =
-                            Event { group, stream, position, timestamp_ms, ingestion_ms, hop: 0, message };
+                            Event { group, stream, position, timestamp_ms, ingestion_ms, hop, message };
                         let before = self.model.must.insert(position.seq, event);
                         assert!(before.is_none(), "seq {} was given twice", position.seq);
                     }
@@ -184,7 +192,11 @@ impl Life<'_> {
                     self.model.now_ms += self.dice.below(600_000) as i64;
                     self.store.tick(self.model.now_ms);
                 }
+                6 => self.store.follow(),
                 _ => self.append_some(),
+            }
+            if self.dice.one_in(8) && self.model.swept.is_none() {
+                self.check_now();
             }
         }
         if self.model.swept.is_none() {
@@ -216,7 +228,7 @@ fn settle(store: &Store, model: &mut Model) {
         match model.must.get(&event.position.seq) {
             Some(known) => assert!(*known == event, "{known:?} became {event:?}"),
             None => {
-                surprises.entry(batch_number(&event)).or_default().push(event.message.clone());
+                surprises.entry(batch_number(&event)).or_default().push(event.message.to_vec());
                 model.must.insert(event.position.seq, event);
             }
         }

@@ -45,7 +45,7 @@ fn paged(store: &Store, from: u64, only: Option<u64>) -> Vec<(u64, u64, u64, i64
     let wanted = |event: &Event| event.position.seq >= from && only.is_none_or(|only| event.group.0 == only);
     let row = |event: Event| {
         let (seq, time, hop) = (event.position.seq, event.timestamp_ms, event.hop);
-        (seq, event.group.0, event.stream.0, time, hop, event.message)
+        (seq, event.group.0, event.stream.0, time, hop, event.message.to_vec())
     };
     followed(store, PageLimit::default()).into_iter().filter(wanted).map(row).collect()
 }

@@ -86,7 +86,7 @@ fn fill(store: &Store, dice: &mut Dice, model: &mut BTreeMap<(i64, u64), Event>,
         let ack = store.append_wait(Batch { group, stream, ingestion_ms, hop, events: rows.into() }).unwrap();
         for (index, (timestamp_ms, message)) in sorted.into_iter().enumerate() {
             let position = Position::at(ack.first.seq + index as u64);
-            let message = message.into_bytes();
+            let message = message.into();
             let event = Event { group, stream, position, timestamp_ms, ingestion_ms, hop, message };
             model.insert((timestamp_ms, position.seq), event);
         }

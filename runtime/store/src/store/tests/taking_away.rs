@@ -59,6 +59,38 @@ fn retention_cuts_at_the_event_in_memory_and_in_segments() {
 }
 
 #[test]
+fn what_is_sealed_and_stays_in_memory_is_taken_away_too() {
+    let bench = Bench::new();
+    let stays = || bench.store.engine.view().recent.around(0).is_some();
+    let seen = || followed(&bench.store, PageLimit::default()).len();
+    let put = || {
+        put_times(&bench.store, 1, 0..10);
+        put_times(&bench.store, 2, 0..10);
+        bench.store.seal_now().unwrap();
+    };
+    put();
+    assert!(!stays(), "nobody follows");
+    bench.store.follow();
+    put();
+    assert_eq!((bench.store.engine.view().recent.around(20).is_some(), seen()), (true, 40));
+    bench.store.retain(&[(GroupId(1), 5)]).unwrap();
+    assert_eq!(seen(), 30);
+    bench.store.reclaim().unwrap();
+    assert_eq!(seen(), 30, "when no mark is needed any more too");
+    put();
+    bench.store.delete_stream(StreamId(20));
+    assert_eq!(seen(), 20);
+    put_times(&bench.store, 1, 0..10);
+    bench.store.seal_now().unwrap();
+    let last = bench.store.durable_position().seq - 1;
+    let stays = || bench.store.engine.view().recent.around(last).is_some();
+    assert!(stays());
+    (0..10).for_each(|now_ms| bench.store.tick(now_ms));
+    assert!(!stays(), "nobody follows any more");
+    assert_eq!(seen(), 30);
+}
+
+#[test]
 fn an_older_event_that_comes_after_the_sweep_is_kept() {
     let bench = Bench::new();
     put_times(&bench.store, 1, 10..30);
