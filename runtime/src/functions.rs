@@ -149,6 +149,15 @@ impl Functions {
         self.host.stop();
     }
 
+    /// Pure calls of a function that may begin now and leave others room; never 0.
+    pub(crate) fn free_places(&self, function: u64) -> usize {
+        if self.place(function).is_burden() {
+            1
+        } else {
+            (self.pure.available_permits() / 2).clamp(1, self.at_once)
+        }
+    }
+
     fn place(&self, function: u64) -> Arc<Place> {
         let mut places = lock(&self.places);
         Arc::clone(places.entry(function).or_insert_with(|| Arc::new(Place::of(self.at_once))))

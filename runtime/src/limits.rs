@@ -125,6 +125,8 @@ impl Limits {
     pub(crate) fn store(&self) -> store::Limits {
         store::Limits {
             generation_bytes: self.sizes.memtable_bytes,
+            // One memtable, which is somewhat larger when it is sealed.
+            recent_bytes: self.sizes.memtable_bytes / 3 * 4,
             merge_bytes: self.sizes.merge_segment_bytes,
             cache_bytes: self.sizes.block_cache_bytes,
             ..store::Limits::default()

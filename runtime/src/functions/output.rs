@@ -1,5 +1,5 @@
-//! Owns the log groups of functions: made at first use, one stream per version and day of this process, one
-//! append per call. Refuses to know what the lines say. They go in as any events do, one hop further.
+//! Owns the log groups of functions: made at first use, one stream per version and day of this process, a
+//! few appends per call. Refuses to know what the lines say. They go in as any events do, one hop further.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -67,7 +67,7 @@ async fn store(app: &Arc<App>, ready: &Ready, hop: u8, events: &[(i64, String)])
     }
 }
 
-/// Pieces that AWS's batch rules allow.
+/// Pieces of some size, that AWS's batch rules allow.
 pub(crate) fn batches(events: &[(i64, String)]) -> impl Iterator<Item = &[(i64, String)]> {
     let mut rest = events;
     std::iter::from_fn(move || {
@@ -76,7 +76,7 @@ pub(crate) fn batches(events: &[(i64, String)]) -> impl Iterator<Item = &[(i64, 
             bytes += line.len() as u64 + EVENT_OVERHEAD;
             bytes <= PIECE_BYTES
         };
-        // One line alone always fits: a guest's output is bounded below the size of an event.
+        // A line that is larger goes alone: it is bounded below the size of an event.
         let count = rest.iter().take(batch::EVENTS_MAX).take_while(fits).count().max(1).min(rest.len());
         let (piece, left) = rest.split_at(count);
         rest = left;
@@ -152,8 +152,9 @@ mod tests {
         let lines = |count: usize, length: usize| vec![(0, "x".repeat(length)); count];
         let sizes = |lines: &[(i64, String)]| batches(lines).map(<[_]>::len).collect::<Vec<_>>();
         assert_eq!(sizes(&lines(3, 1)), [3]);
-        assert_eq!(sizes(&lines(10_001, 1)), [10_000, 1]);
-        assert_eq!(sizes(&lines(5, 500_000)), [2, 2, 1]);
+        assert_eq!(sizes(&lines(10_001, 1)), [4_854, 4_854, 293]);
+        assert_eq!(sizes(&lines(5, 60_000)), [2, 2, 1]);
+        assert_eq!(sizes(&lines(2, 500_000)), [1, 1]);
         assert!(sizes(&[]).is_empty());
     }
 }

@@ -34,10 +34,16 @@ impl Calls {
         Calls { places: Semaphore::new(at_once), alone: Semaphore::new(1) }
     }
 
-    /// Neither semaphore is ever closed.
-    async fn turn(&self, is_burden: bool) -> [Option<SemaphorePermit<'_>>; 2] {
-        let alone = if is_burden { self.alone.acquire().await.ok() } else { None };
-        [alone, self.places.acquire().await.ok()]
+    /// Neither semaphore is ever closed. What was waited for may have changed whether the function is a burden.
+    async fn turn(&self, is_burden: impl Fn() -> bool) -> [Option<SemaphorePermit<'_>>; 2] {
+        loop {
+            let alone = if is_burden() { self.alone.acquire().await.ok() } else { None };
+            let alone = alone.filter(|_| is_burden());
+            let place = self.places.acquire().await.ok();
+            if alone.is_some() || !is_burden() {
+                return [alone, place];
+            }
+        }
     }
 }
 
@@ -60,7 +66,7 @@ impl Place {
         }
     }
 
-    fn is_burden(&self) -> bool {
+    pub(super) fn is_burden(&self) -> bool {
         self.burdens.load(Ordering::Relaxed) >= BURDENS_MAX
     }
 }
@@ -90,7 +96,7 @@ pub(super) async fn turn<'a>(
     if let Work::Evaluate(_) = work {
         return Ok(([None, None], functions.queries.acquire().await.ok()));
     }
-    let is_burden = place.is_burden();
+    let is_burden = || place.is_burden();
     if !work.is_pure() {
         return Ok((place.effectful.turn(is_burden).await, functions.effectful.acquire().await.ok()));
     }

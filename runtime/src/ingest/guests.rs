@@ -9,7 +9,7 @@ use store::Event;
 
 use wasm::{LogEvent, Records as _, Role};
 
-use super::matching::{PART_EVENTS, text};
+use super::matching::{PART_EVENTS, Parts, text};
 use crate::app::App;
 use crate::functions::events::{self, Given, Origin};
 use crate::functions::once::{Handed, Once};
@@ -161,16 +161,20 @@ pub(crate) async fn verdicts(app: &Arc<App>, batch: &Batch<'_>) -> Result<Vec<bo
     kept.map_err(|error| format!("wasm:{} failed: {error}", batch.function))
 }
 
-/// Events that the filter is best asked about at once. What a packed one costs beside its search is the call itself.
+/// How a filter or an extractor is best asked about a batch. What a packed filter costs beside its search is the call
+/// itself.
 ///
 /// # Errors
 /// A sentence, when it cannot be asked.
-pub(crate) async fn part_events(app: &Arc<App>, batch: &Batch<'_>) -> Result<usize, String> {
-    if batch.events.len() <= PART_EVENTS {
-        return Ok(PART_EVENTS);
+pub(crate) async fn parts(app: &Arc<App>, batch: &Batch<'_>, purpose: Purpose) -> Result<Parts, String> {
+    let count = batch.events.len();
+    if count <= PART_EVENTS {
+        return Ok(Parts { count, events: PART_EVENTS, at_once: 1 });
     }
-    let is_packed = batch.ready(app).await?.module.has(Role::PackedFilter);
-    Ok(if is_packed { PACKED_EVENTS } else { PART_EVENTS })
+    let ready = batch.ready(app).await?;
+    let is_packed = matches!(purpose, Purpose::Filter) && ready.module.has(Role::PackedFilter);
+    let events = if is_packed { PACKED_EVENTS } else { PART_EVENTS };
+    Ok(Parts { count, events, at_once: app.functions.free_places(ready.record.id) })
 }
 
 /// The values an extractor finds in each event.

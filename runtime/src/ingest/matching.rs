@@ -10,14 +10,11 @@ use futures_util::future::join_all;
 use pattern::{Document, Guests, Pattern};
 use store::{Event, Needle};
 
-use super::guests::{self, Batch};
+use super::guests::{self, Batch, Purpose};
 use crate::app::App;
 
 /// Events that a pure function is asked about at once: its time is short.
 pub(crate) const PART_EVENTS: usize = 1_000;
-
-/// Parts that are asked about at the same time: while the machine is busy, most of the time goes by between calls.
-const PARTS_AT_ONCE: usize = 4;
 
 /// Events of one batch that a function may fail on; more, and it is the function that is broken.
 const BAD_EVENTS_MAX: usize = 10;
@@ -72,7 +69,8 @@ pub(crate) async fn matching(
             let (events, texts) = (&candidates[part.clone()], &lent[part]);
             async move { guests::verdicts(app, &Batch { events, texts, ..asked }).await }
         };
-        let found = in_parts((candidates.len(), guests::part_events(app, &asked).await?), call).await?;
+        let parts = guests::parts(app, &asked, Purpose::Filter).await?;
+        let found = in_parts(parts, call).await?;
         reason = reason.or(found.reason);
         answers.insert(name.as_str(), found.values);
     }
@@ -114,27 +112,37 @@ pub(crate) struct Answers<T> {
     pub(crate) reason: Option<String>,
 }
 
-/// Asks a function about `count` events, in parts of so many, and halves a part that fails until the events are
-/// found that it fails on.
+/// How a function is asked about events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts {
+    /// All events.
+    pub(crate) count: usize,
+    /// Those of one call.
+    pub(crate) events: usize,
+    /// Calls at the same time: while the machine is busy, most of the time goes by between calls. No more than have a
+    /// place: one that waits too long for it fails.
+    pub(crate) at_once: usize,
+}
+
+/// Asks a function part by part, and halves a part that fails until the events are found that it fails on.
 ///
 /// # Errors
 /// What the function says, when it fails on too many events.
-pub(crate) async fn in_parts<T, F, Fut>(
-    (count, part): (usize, usize),
-    mut call: F,
-) -> Result<Answers<T>, String>
+pub(crate) async fn in_parts<T, F, Fut>(parts: Parts, mut call: F) -> Result<Answers<T>, String>
 where
     F: FnMut(Range<usize>) -> Fut,
     Fut: Future<Output = Result<Vec<T>, String>>,
 {
+    let Parts { count, events, at_once } = parts;
+    let (events, at_once) = (events.max(1), at_once.max(1));
     let mut answers = Answers { values: Vec::new(), reason: None };
     answers.values.resize_with(count, || None);
     // The last range is the next one.
     let mut open: Vec<Range<usize>> =
-        (0..count).step_by(part.max(1)).map(|start| start..count.min(start + part.max(1))).rev().collect();
-    let mut bad = 0;
+        (0..count).step_by(events).map(|start| start..count.min(start + events)).rev().collect();
+    let (mut bad, mut first) = (0, count);
     while !open.is_empty() {
-        let mut now = open.split_off(open.len().saturating_sub(PARTS_AT_ONCE));
+        let mut now = open.split_off(open.len().saturating_sub(at_once));
         now.reverse();
         let asked = join_all(now.iter().cloned().map(&mut call)).await;
         let mut halves = Vec::new();
@@ -151,7 +159,9 @@ where
                     if bad > BAD_EVENTS_MAX {
                         return Err(reason);
                     }
-                    answers.reason.get_or_insert(reason);
+                    if range.start < first {
+                        (first, answers.reason) = (range.start, Some(reason));
+                    }
                 }
                 Err(_) => {
                     let middle = range.start + range.len() / 2;
@@ -170,7 +180,8 @@ mod tests {
 
     async fn asked(count: usize, bad: &[usize]) -> (Result<Answers<usize>, String>, usize) {
         let mut calls = 0;
-        let answers = in_parts((count, PART_EVENTS), |range| {
+        let parts = Parts { count, events: PART_EVENTS, at_once: 4 };
+        let answers = in_parts(parts, |range| {
             calls += 1;
             let answer = match bad.iter().find(|bad| range.contains(bad)) {
                 Some(bad) => Err(format!("{bad} is bad")),

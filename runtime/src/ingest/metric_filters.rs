@@ -23,8 +23,8 @@ use store::{Event, GroupId, PageLimit, Position, Unread};
 use tokio::sync::watch;
 
 use super::fan_out::{Consumer, MetricReader, Metrics};
-use super::guests::Batch;
-use super::matching::{PART_EVENTS, in_parts, matching};
+use super::guests::{Batch, Purpose};
+use super::matching::{in_parts, matching};
 use super::{guests, reading};
 use crate::app::App;
 use crate::clock::Worker;
@@ -359,7 +359,8 @@ impl Reader {
             let (events, texts) = (&events[part.clone()], &texts[part]);
             async move { guests::extract(&self.app, &Batch { events, texts, ..batch }).await }
         };
-        let answers = in_parts((events.len(), PART_EVENTS), call).await?;
+        let asked = Batch { events: &events, texts: &texts, ..batch };
+        let answers = in_parts(guests::parts(&self.app, &asked, Purpose::Extractor).await?, call).await?;
         reason = reason.or(answers.reason);
         let failed = events.iter().zip(&answers.values).filter(|(_, value)| value.is_none());
         missed.extend(failed.map(|(event, _)| *event));

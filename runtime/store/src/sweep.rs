@@ -89,11 +89,14 @@ impl Engine {
             Source::Memory(_) => None,
         });
         let mut view = self.view_mut();
+        let forgotten = view.forget_recent();
         view.suspects.extend(segments);
         for record in records {
             view.set_marks(record.group, record.marks);
         }
         view.rebuild_stats();
+        drop(view);
+        drop(forgotten);
         Ok(lost)
     }
 
@@ -175,6 +178,7 @@ impl Engine {
             after += segment.record.events;
             is_suspect |= view.insert_segment(segment);
         }
+        let forgotten = view.forget_recent();
         let marks_went = !idle.is_empty();
         for record in idle {
             view.set_marks(record.group, record.marks);
@@ -187,7 +191,7 @@ impl Engine {
         if is_suspect {
             self.call_sealer();
         }
-        drop(removed);
+        drop((removed, forgotten));
     }
 
     /// Writes the living blocks of a segment into a new one, as they are stored.

@@ -262,7 +262,6 @@ impl View {
     /// Hides a group for good, at the cost of what it holds.
     pub(crate) fn hide_group(&mut self, group: GroupId) {
         self.hidden.groups.insert(group);
-        self.recent.clear();
         self.stats.remove_group(group);
         self.suspect(group, None);
     }
@@ -270,15 +269,20 @@ impl View {
     /// Hides a stream for good, at the cost of what it holds.
     pub(crate) fn hide_stream(&mut self, stream: StreamId) {
         self.hidden.streams.insert(stream);
-        self.recent.clear();
         if let Some(group) = self.stats.remove_stream(stream) {
             self.suspect(group, Some(stream));
         }
     }
 
-    /// What of a group is swept from now on. A memtable that is sealed already may hold what no mark hides any more.
+    /// Memtables that are sealed already may hold what no mark hides any more once marks change. They are dropped by the
+    /// caller when nobody waits for the view.
+    #[must_use]
+    pub(crate) fn forget_recent(&mut self) -> Recent {
+        std::mem::take(&mut self.recent)
+    }
+
+    /// What of a group is swept from now on.
     pub(crate) fn set_marks(&mut self, group: GroupId, marks: Vec<Swept>) {
-        self.recent.clear();
         if marks.is_empty() {
             self.hidden.swept.remove(&group);
         } else {

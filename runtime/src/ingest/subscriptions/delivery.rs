@@ -40,8 +40,8 @@ pub(super) struct Delivery {
     works: bool,
     /// When the next attempt is due, epoch milliseconds.
     pub(super) due_ms: i64,
-    /// What is still to be handed over, by stream. What belongs to one call follows from the events alone, so that a
-    /// call has the same id when it is made again.
+    /// What is still to be handed over, by stream. What belongs to one call follows from the events, so that a call has
+    /// the same id when it is made again, unless retention took some of them.
     pub(super) parts: Vec<Part>,
 }
 
@@ -50,6 +50,8 @@ pub(super) struct Delivery {
 pub(super) struct Part {
     /// The stream.
     pub(super) stream: StreamId,
+    /// Attempts made.
+    pub(super) attempts: u32,
     /// By rising position.
     pub(super) events: Vec<Event>,
 }
@@ -61,6 +63,8 @@ pub(super) struct GivenUp {
     pub(super) stream: StreamId,
     /// By rising position.
     pub(super) events: Vec<Event>,
+    /// Attempts made.
+    pub(super) attempts: u32,
     /// Why.
     pub(super) why: Why,
 }
@@ -73,7 +77,7 @@ impl Delivery {
             streams.entry(event.stream).or_default().push(event);
         }
         let parts = streams.into_iter().flat_map(|(stream, events)| {
-            pieces(events).into_iter().map(move |events| Part { stream, events })
+            pieces(events).into_iter().map(move |events| Part { stream, attempts: 0, events })
         });
         let parts = parts.collect();
         Delivery { to, since_ms, attempts: 0, works: false, due_ms: since_ms, parts }
@@ -97,30 +101,35 @@ impl Delivery {
                 self.parts.push(part);
                 continue;
             };
-            let stream = part.stream;
+            let (stream, attempts) = (part.stream, part.attempts + 1);
             let mut left = outcome.left.into_iter().peekable();
             let (mut again, mut buried) = (Vec::new(), Vec::new());
             for (index, event) in part.events.into_iter().enumerate() {
                 let Some(one) = left.next_if(|one| one.index == index) else { continue };
                 match one.fate {
-                    Fate::Again => again.push(event),
-                    Fate::Kills if self.attempts < kills_max => again.push(event),
-                    Fate::Kills | Fate::Never => bury(&mut buried, stream, event, one.why),
+                    // A copy: few events must not keep a page in memory.
+                    Fate::Again => again.push(event.apart()),
+                    Fate::Kills if attempts < kills_max => again.push(event.apart()),
+                    Fate::Kills | Fate::Never => bury(&mut buried, (stream, attempts), event, one.why),
                 }
             }
             given_up.append(&mut buried);
             if !again.is_empty() {
-                self.parts.push(Part { stream, events: again });
+                self.parts.push(Part { stream, attempts, events: again });
             }
         }
         self.due_ms = now_ms.saturating_add_unsigned(asked_ms.max(pause_ms(self.attempts)));
         given_up
     }
 
-    /// Gives everything up that is left.
-    pub(super) fn give_up(&mut self, why: &Why) -> Vec<GivenUp> {
-        let parts = std::mem::take(&mut self.parts).into_iter();
-        parts.map(|Part { stream, events }| GivenUp { stream, events, why: why.clone() }).collect()
+    /// Gives everything up that is left and was handed over; what waited behind it has its time from now on.
+    pub(super) fn give_up(&mut self, why: &Why, now_ms: i64) -> Vec<GivenUp> {
+        let given_up = self.parts.extract_if(.., |part| part.attempts > 0);
+        let given_up = given_up
+            .map(|Part { stream, attempts, events }| GivenUp { stream, events, attempts, why: why.clone() })
+            .collect();
+        (self.since_ms, self.due_ms) = (now_ms, now_ms);
+        given_up
     }
 
     /// Takes out what was done before a restart, by rising round.
@@ -159,10 +168,10 @@ fn pieces(events: Vec<Event>) -> Vec<Vec<Event>> {
     pieces
 }
 
-fn bury(given_up: &mut Vec<GivenUp>, stream: StreamId, event: Event, why: Why) {
+fn bury(given_up: &mut Vec<GivenUp>, (stream, attempts): (StreamId, u32), event: Event, why: Why) {
     match given_up.last_mut() {
         Some(last) if last.stream == stream && last.why == why => last.events.push(event),
-        _ => given_up.push(GivenUp { stream, events: vec![event], why }),
+        _ => given_up.push(GivenUp { stream, events: vec![event], attempts, why }),
     }
 }
 
@@ -230,8 +239,9 @@ mod tests {
         let asked = Delivered { after_ms: 30_000, ..Delivered::nothing(1, "busy") };
         assert!(delivery.settle(vec![Some(asked)], 2_000).is_empty());
         assert_eq!(delivery.due_ms, 32_000);
-        let rest = delivery.give_up(&"too old".into());
-        assert_eq!((rest.len(), seqs(&rest[0].events), delivery.parts.len()), (1, vec![0], 0));
+        let rest = delivery.give_up(&"too old".into(), 90_000);
+        assert_eq!((rest.len(), seqs(&rest[0].events), rest[0].attempts), (1, vec![0], 2));
+        assert!(delivery.parts.is_empty());
     }
 
     #[test]
@@ -239,8 +249,17 @@ mod tests {
         let mut delivery = Delivery::new((0..1_500).map(|seq| event(seq, 1)).collect(), 1_500, 0);
         let first = Delivered { left: vec![left(7, Fate::Again, "busy")], after_ms: 0 };
         assert!(delivery.settle(vec![Some(first), None], 0).is_empty());
-        let parts: Vec<_> = delivery.parts.iter().map(|part| part.events.len()).collect();
-        assert_eq!(parts, [1, 500]);
+        let parts: Vec<_> = delivery.parts.iter().map(|part| (part.events.len(), part.attempts)).collect();
+        assert_eq!(parts, [(1, 1), (500, 0)]);
+        let given_up = delivery.give_up(&"too old".into(), 90_000);
+        assert_eq!((given_up.len(), seqs(&given_up[0].events)), (1, vec![7]));
+        assert_eq!((delivery.parts.len(), delivery.since_ms, delivery.due_ms), (1, 90_000, 90_000));
+        // The one that was not handed over before has all its attempts.
+        let kills = || vec![Some(Delivered { left: vec![left(0, Fate::Kills, "trap")], after_ms: 0 })];
+        for _ in 1..KILLS_MAX {
+            assert!(delivery.settle(kills(), 90_000).is_empty());
+        }
+        assert_eq!(delivery.settle(kills(), 90_000)[0].attempts, KILLS_MAX);
     }
 
     #[test]

@@ -44,7 +44,6 @@ impl Letter {
         subscription: &Subscription,
         given_up: &GivenUp,
         (delivery, stream): (String, String),
-        attempts: u32,
         at_ms: i64,
     ) -> Letter {
         let Why { error, error_type, panic, version, digest } = given_up.why.clone();
@@ -73,7 +72,7 @@ impl Letter {
             reason: error,
             error_type,
             panic,
-            attempts,
+            attempts: given_up.attempts,
             at_ms,
             ..DeadLetter::default()
         };

@@ -286,9 +286,9 @@ impl Reader {
         let age_ms = now_ms.saturating_sub(delivery.since_ms);
         let age_max_s = self.app.limits.sizes.subscription_retry_seconds;
         if u64::try_from(age_ms).unwrap_or(0) >= age_max_s.saturating_mul(1_000) {
-            given_up.extend(delivery.give_up(&why.unwrap_or_else(|| "it was not delivered".into())));
+            given_up.extend(delivery.give_up(&why.unwrap_or_else(|| "it was not delivered".into()), now_ms));
         }
-        let letters = self.letters(&given_up, delivery.attempts, now_ms);
+        let letters = self.letters(&given_up, now_ms);
         if delivery.parts.is_empty() {
             let done = Progress { next: delivery.to, pending: None };
             self.write(done, letters, Vec::new()).await?;
@@ -355,7 +355,7 @@ impl Reader {
                 Ok(Some((_, stream))) => {
                     let events: Vec<&Event> = part.events.iter().collect();
                     let texts = texts(&events);
-                    let batch = self.batch(&stream.name, &source, delivery.attempts + 1, (&events, &texts));
+                    let batch = self.batch(&stream.name, &source, part.attempts + 1, (&events, &texts));
                     guests::deliver(&self.app, &batch, made).await
                 }
                 // Deleted while it waited: its events are gone with it.
@@ -370,7 +370,7 @@ impl Reader {
         outcomes
     }
 
-    fn letters(&self, given_up: &[GivenUp], attempts: u32, at_ms: i64) -> Vec<Letter> {
+    fn letters(&self, given_up: &[GivenUp], at_ms: i64) -> Vec<Letter> {
         let subscription = &self.subscription;
         let source = subscription.consumer();
         let letter = |one: &GivenUp| {
@@ -378,9 +378,9 @@ impl Reader {
             tracing::warn!(filter, group, count, reason = one.why.error, "a subscription gave events up");
             let name = self.app.meta.read(|tx| streams::by_id(tx, one.stream.0)).ok().flatten();
             let lent: Vec<&Event> = one.events.iter().collect();
-            let delivery = self.batch("", &source, attempts, (&lent, &[])).delivery_id(0..lent.len());
+            let delivery = self.batch("", &source, one.attempts, (&lent, &[])).delivery_id(0..lent.len());
             let stream = name.map(|(_, stream)| stream.name).unwrap_or_default();
-            Letter::of(subscription, one, (delivery, stream), attempts, at_ms)
+            Letter::of(subscription, one, (delivery, stream), at_ms)
         };
         given_up.iter().map(letter).collect()
     }

@@ -57,13 +57,16 @@ struct QueueState {
     /// What functions write (their [`Batch::hop`] is not 0): a commit takes little of it, so that one that floods the
     /// log holds up no client.
     behind: VecDeque<Waiting>,
-    /// Of both.
+    /// Of `work`, and of `behind`.
     bytes: u64,
+    behind_bytes: u64,
     closed: bool,
 }
 
-/// The most that a commit takes of what functions write, unless one batch alone is larger.
+/// The most that a commit takes of what functions write beside that of clients, unless one batch alone is larger ...
 const BEHIND_BYTES: u64 = 256 << 10;
+/// ... and when no client waits.
+const BEHIND_ALONE_BYTES: u64 = 1 << 20;
 
 /// What the bookkeeping of one waiting batch counts as.
 const WAITING_OVERHEAD_BYTES: u64 = 200;
@@ -86,11 +89,14 @@ impl Queue {
     ) -> Option<(Waiting, AppendError)> {
         let size = cost(&waiting.batch);
         let mut state = self.lock();
+        // Neither fills the other's place.
+        let is_behind = waiting.batch.hop > 0;
+        let before = if is_behind { state.behind_bytes } else { state.bytes };
         let refusal = if state.closed {
             Some(AppendError::Closed)
-        } else if state.bytes > 0 && state.bytes + size > limits.queue_bytes {
+        } else if before > 0 && before + size > limits.queue_bytes {
             Some(AppendError::Full { limit: "queue_bytes" })
-        } else if intake_bytes + state.bytes + size > limits.intake_bytes {
+        } else if intake_bytes + state.bytes + state.behind_bytes + size > limits.intake_bytes {
             Some(AppendError::Full { limit: "intake_bytes" })
         } else {
             None
@@ -98,10 +104,11 @@ impl Queue {
         if let Some(error) = refusal {
             return Some((waiting, error));
         }
-        state.bytes += size;
-        if waiting.batch.hop > 0 {
+        if is_behind {
+            state.behind_bytes += size;
             state.behind.push_back(waiting);
         } else {
+            state.bytes += size;
             state.work.push_back(Work::Append(waiting));
         }
         drop(state);
@@ -167,14 +174,15 @@ impl Queue {
             taken.push(work);
         }
         let mut behind = 0;
+        let behind_max = if taken.is_empty() { BEHIND_ALONE_BYTES } else { BEHIND_BYTES };
         while let Some(waiting) = state.behind.pop_front() {
             let bytes = cost(&waiting.batch);
-            if behind > 0 && behind + bytes > BEHIND_BYTES {
+            if behind > 0 && behind + bytes > behind_max {
                 state.behind.push_front(waiting);
                 break;
             }
             behind += bytes;
-            state.bytes -= bytes;
+            state.behind_bytes -= bytes;
             taken.push(Work::Append(waiting));
         }
         Some(taken)
@@ -389,11 +397,14 @@ mod tests {
         push(5, 0, 10);
         push(6, 0, 10);
         assert_eq!(taken(&queue), [(5, 0), (6, 0), (1, 1)]);
-        assert_eq!(taken(&queue), [(2, 1), (3, 2)]);
         push(7, 0, 10);
+        assert_eq!(taken(&queue), [(7, 0), (2, 1), (3, 2)]);
+        push(8, 1, 400 << 10);
+        push(9, 1, 700 << 10);
+        assert_eq!(taken(&queue), [(4, 1), (8, 1)]);
         queue.close();
-        assert_eq!(taken(&queue), [(7, 0), (4, 1)]);
+        assert_eq!(taken(&queue), [(9, 1)]);
         assert!(queue.take(1).is_none());
-        assert_eq!(queue.lock().bytes, 0);
+        assert_eq!((queue.lock().bytes, queue.lock().behind_bytes), (0, 0));
     }
 }
