@@ -405,6 +405,7 @@ mod tests {
         queue.close();
         assert_eq!(taken(&queue), [(9, 1)]);
         assert!(queue.take(1).is_none());
-        assert_eq!((queue.lock().bytes, queue.lock().behind_bytes), (0, 0));
+        let state = queue.lock();
+        assert_eq!((state.bytes, state.behind_bytes), (0, 0));
     }
 }
