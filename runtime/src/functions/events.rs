@@ -98,7 +98,10 @@ pub(crate) async fn verdicts(
     events: &[Given<'_>],
 ) -> Result<Vec<Verdict>, InvokeError> {
     let (context, cause, typed) = pure(app, ready, origin, delivery_id, events);
-    verdicts_of(run(app, ready, &cause, Work::Filter(&context, &typed)).await.result?)
+    match run(app, ready, &cause, Work::Filter(&context, &typed)).await.result? {
+        Answer::Verdicts(verdicts) => Ok(verdicts),
+        _ => Err(InvokeError::Refused("a filter gave no verdicts".to_owned())),
+    }
 }
 
 /// Whether to keep each event. A text in place of the message is a way to keep it.
@@ -112,16 +115,8 @@ pub(crate) async fn kept(
     delivery_id: &str,
     events: &[Given<'_>],
 ) -> Result<Vec<bool>, InvokeError> {
-    let (context, cause, typed) = pure(app, ready, origin, delivery_id, events);
-    let verdicts = verdicts_of(run(app, ready, &cause, Work::Keep(&context, &typed)).await.result?)?;
+    let verdicts = verdicts(app, ready, origin, delivery_id, events).await?;
     Ok(verdicts.iter().map(|verdict| *verdict != Verdict::Drop).collect())
-}
-
-fn verdicts_of(answer: Answer) -> Result<Vec<Verdict>, InvokeError> {
-    match answer {
-        Answer::Verdicts(verdicts) => Ok(verdicts),
-        _ => Err(InvokeError::Refused("a filter gave no verdicts".to_owned())),
-    }
 }
 
 /// The values found in each event.

@@ -17,7 +17,6 @@ pub(super) enum Owned {
     Command(Bytes, Stdout),
     Http(Bytes, u32),
     Filter(BatchContext, Batch),
-    Keep(BatchContext, Batch),
     Extract(BatchContext, Batch),
 }
 
@@ -62,7 +61,6 @@ impl Owned {
             Work::Command(payload, stdout) => Owned::Command(payload.clone(), *stdout),
             Work::Http(payload, attempt) => Owned::Http(payload.clone(), *attempt),
             Work::Filter(context, events) => Owned::Filter((*context).clone(), Batch::of(events)),
-            Work::Keep(context, events) => Owned::Keep((*context).clone(), Batch::of(events)),
             Work::Extract(context, events) => Owned::Extract((*context).clone(), Batch::of(events)),
             Work::Evaluate(rows) => return Err(*rows),
         })
@@ -89,13 +87,7 @@ impl Owned {
             Owned::Filter(context, batch) if module.has(Role::Filter) => {
                 map(host.filter(module, call, &context, &batch.lent()).await, Answer::Verdicts)
             }
-            // A module that has both has the packed one for speed: it says no more than keep or drop.
-            Owned::Keep(context, batch) if !module.has(Role::PackedFilter) => {
-                map(host.filter(module, call, &context, &batch.lent()).await, Answer::Verdicts)
-            }
-            Owned::Filter(context, batch) | Owned::Keep(context, batch) => {
-                packed(host, module, call, &context, &batch).await
-            }
+            Owned::Filter(context, batch) => packed(host, module, call, &context, &batch).await,
         }
     }
 }

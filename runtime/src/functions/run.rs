@@ -54,10 +54,8 @@ pub(crate) enum Work<'a> {
     Command(Bytes, Stdout),
     /// JSON that is POSTed, and the number of the attempt.
     Http(Bytes, u32),
-    /// Events to judge: keep, drop or replace. Pure.
+    /// Events to judge. Pure.
     Filter(&'a BatchContext, &'a [LogEvent<'a>]),
-    /// Events to judge: keep or drop. Pure.
-    Keep(&'a BatchContext, &'a [LogEvent<'a>]),
     /// Events to measure. Pure.
     Extract(&'a BatchContext, &'a [LogEvent<'a>]),
     /// Rows of a query, `columns[parameter][row]`. Pure.
@@ -78,14 +76,14 @@ pub(crate) struct Rows<'a> {
 
 impl Work<'_> {
     pub(super) fn is_pure(&self) -> bool {
-        matches!(self, Work::Filter(..) | Work::Keep(..) | Work::Extract(..) | Work::Evaluate(_))
+        matches!(self, Work::Filter(..) | Work::Extract(..) | Work::Evaluate(_))
     }
 
     /// The longest it may take, whatever the function's timeout says.
     fn timeout_ms_max(&self) -> u64 {
         match self {
             Work::Evaluate(_) => QUERY_TIMEOUT_MS,
-            Work::Filter(..) | Work::Keep(..) | Work::Extract(..) => PURE_TIMEOUT_MS,
+            Work::Filter(..) | Work::Extract(..) => PURE_TIMEOUT_MS,
             _ => u64::MAX,
         }
     }
@@ -100,7 +98,7 @@ pub(crate) enum Answer {
     Outcome(Outcome),
     /// Of `Lambda`, `Command` and `Http`.
     Bytes(Vec<u8>),
-    /// Of `Filter` and `Keep`: one per event.
+    /// Of `Filter`: one per event.
     Verdicts(Vec<Verdict>),
     /// Of `Extract`.
     Extracted(Vec<Extracted>),

@@ -415,7 +415,6 @@ struct Kept {
 enum Kind {
     Subscription,
     Filter,
-    Keep,
     Extract,
     Lambda,
     Command(Stdout),
@@ -428,7 +427,6 @@ impl Kind {
         Some(match work {
             Work::Subscription(..) => Kind::Subscription,
             Work::Filter(..) => Kind::Filter,
-            Work::Keep(..) => Kind::Keep,
             Work::Extract(..) => Kind::Extract,
             Work::Lambda(_) => Kind::Lambda,
             Work::Command(_, stdout) => Kind::Command(*stdout),
@@ -444,7 +442,6 @@ impl Input {
         let (context, events, payload) = match work {
             Work::Subscription(context, events)
             | Work::Filter(context, events)
-            | Work::Keep(context, events)
             | Work::Extract(context, events) => ((*context).clone(), *events, Bytes::new()),
             Work::Lambda(payload) => {
                 (BatchContext::default(), [].as_slice(), Bytes::copy_from_slice(payload))
@@ -480,7 +477,6 @@ impl Input {
         match self.kind {
             Kind::Subscription => Work::Subscription(context, events),
             Kind::Filter => Work::Filter(context, events),
-            Kind::Keep => Work::Keep(context, events),
             Kind::Extract => Work::Extract(context, events),
             Kind::Lambda => Work::Lambda(payload),
             Kind::Command(stdout) => Work::Command(payload.clone(), stdout),

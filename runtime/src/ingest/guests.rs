@@ -172,7 +172,7 @@ pub(crate) async fn parts(app: &Arc<App>, batch: &Batch<'_>, purpose: Purpose) -
         return Ok(Parts { count, events: PART_EVENTS, at_once: 1 });
     }
     let ready = batch.ready(app).await?;
-    let is_packed = matches!(purpose, Purpose::Filter) && ready.module.has(Role::PackedFilter);
+    let is_packed = matches!(purpose, Purpose::Filter) && !ready.module.has(Role::Filter);
     let events = if is_packed { PACKED_EVENTS } else { PART_EVENTS };
     Ok(Parts { count, events, at_once: app.functions.free_places(ready.record.id) })
 }
