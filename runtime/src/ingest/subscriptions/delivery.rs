@@ -118,7 +118,9 @@ impl Delivery {
                 self.parts.push(Part { stream, attempts, events: again });
             }
         }
-        self.due_ms = now_ms.saturating_add_unsigned(asked_ms.max(pause_ms(self.attempts)));
+        // Those behind one that came again were not tried yet: they are no reason to wait longer.
+        let attempts = self.parts.iter().map(|part| part.attempts).max().unwrap_or(0);
+        self.due_ms = now_ms.saturating_add_unsigned(asked_ms.max(pause_ms(attempts)));
         given_up
     }
 
@@ -251,6 +253,15 @@ mod tests {
         assert!(delivery.settle(vec![Some(first), None], 0).is_empty());
         let parts: Vec<_> = delivery.parts.iter().map(|part| (part.events.len(), part.attempts)).collect();
         assert_eq!(parts, [(1, 1), (500, 0)]);
+        let others = vec![
+            Some(Delivered::default()),
+            Some(Delivered { left: vec![left(3, Fate::Again, "busy")], after_ms: 0 }),
+        ];
+        let mut second = Delivery::new((0..1_500).map(|seq| event(seq, 1)).collect(), 1_500, 0);
+        let again = Delivered { left: vec![left(7, Fate::Again, "busy")], after_ms: 0 };
+        second.settle(vec![Some(again), None], 0);
+        second.settle(others, 5_000);
+        assert_eq!((second.attempts, second.due_ms), (2, 6_000), "the second call failed for the first time");
         let given_up = delivery.give_up(&"too old".into(), 90_000);
         assert_eq!((given_up.len(), seqs(&given_up[0].events)), (1, vec![7]));
         assert_eq!((delivery.parts.len(), delivery.since_ms, delivery.due_ms), (1, 90_000, 90_000));
