@@ -10,8 +10,8 @@ events of a group by a subscription. Four callers invoke a function, together up
 than they are answered: by turns a tame one and the hostile one (or they deploy it, where the module itself is hostile),
 `--rounds` times `--seconds` each. Clients, callers and server share the machine, so what is compared is the same load
 with a guest that is hostile and one that is not; `control` compares the tame one with itself and tells what the machine's
-noise is. Prints p50 and p99 of both, the median of the turns, and their ratio; exits 1 where p99 grows by half or more, or the good function failed
-or lost an event.
+noise is. Prints p50 and p99 of both, the median of the turns, and their ratio; exits 1 where p99 grows by half or more,
+or the good function failed or lost an event.
 """
 
 import argparse

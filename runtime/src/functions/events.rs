@@ -104,21 +104,6 @@ pub(crate) async fn verdicts(
     }
 }
 
-/// Whether to keep each event. A text in place of the message is a way to keep it.
-///
-/// # Errors
-/// Why there is no answer.
-pub(crate) async fn kept(
-    app: &Arc<App>,
-    ready: &Ready,
-    origin: &Origin,
-    delivery_id: &str,
-    events: &[Given<'_>],
-) -> Result<Vec<bool>, InvokeError> {
-    let verdicts = verdicts(app, ready, origin, delivery_id, events).await?;
-    Ok(verdicts.iter().map(|verdict| *verdict != Verdict::Drop).collect())
-}
-
 /// The values found in each event.
 ///
 /// # Errors

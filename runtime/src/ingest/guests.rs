@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use store::Event;
 
-use wasm::{LogEvent, Records as _, Role};
+use wasm::{LogEvent, Records as _, Role, Verdict};
 
 use super::matching::{PART_EVENTS, Parts, text};
 use crate::app::App;
@@ -157,8 +157,10 @@ pub(crate) fn digests<'a>(
 pub(crate) async fn verdicts(app: &Arc<App>, batch: &Batch<'_>) -> Result<Vec<bool>, String> {
     let ready = batch.ready(app).await?;
     let (given, id) = (batch.given(), batch.delivery_id(0..batch.events.len()));
-    let kept = events::kept(app, &ready, &batch.origin(), &id, &given).await;
-    kept.map_err(|error| format!("wasm:{} failed: {error}", batch.function))
+    let verdicts = events::verdicts(app, &ready, &batch.origin(), &id, &given).await;
+    let verdicts = verdicts.map_err(|error| format!("wasm:{} failed: {error}", batch.function))?;
+    // A text in place of the message is a way to keep it.
+    Ok(verdicts.iter().map(|verdict| *verdict != Verdict::Drop).collect())
 }
 
 /// How a filter or an extractor is best asked about a batch. What a packed filter costs beside its search is the call

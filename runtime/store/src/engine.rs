@@ -138,8 +138,8 @@ impl Engine {
         let less =
             self.followed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |ticks| ticks.checked_sub(1));
         if less == Ok(1) {
-            let gone = std::mem::take(&mut self.view_mut().recent);
-            drop(gone);
+            let forgotten = self.view_mut().forget_recent();
+            drop(forgotten);
         }
     }
 

@@ -178,8 +178,8 @@ impl Engine {
             after += segment.record.events;
             is_suspect |= view.insert_segment(segment);
         }
-        let forgotten = view.forget_recent();
         let marks_went = !idle.is_empty();
+        let forgotten = marks_went.then(|| view.forget_recent());
         for record in idle {
             view.set_marks(record.group, record.marks);
         }

@@ -28,10 +28,7 @@ use crate::records::streams;
 /// Events that are read at once, at most: those of one delivery.
 const PAGE: PageLimit = PageLimit { events: 10_000, bytes: 4 << 20 };
 
-/// A full page is not waited for ...
-const ENOUGH_EVENTS: u64 = PAGE.events as u64;
-
-/// ... and fewer are waited for so long. Not under the virtual clock, on which nothing would end the wait.
+/// How long a page waits to be full. Not under the virtual clock, on which nothing would end the wait.
 const WINDOW_MS: u64 = 200;
 
 /// The cursor is written after so many events even when none matched.
@@ -135,7 +132,7 @@ impl Reader {
             return Ok(Step::Rest { until_ms: None });
         }
         // What is behind has waited already.
-        let is_behind = end.seq - next >= ENOUGH_EVENTS;
+        let is_behind = end.seq - next >= PAGE.events as u64;
         if !is_behind && !self.app.clock.is_virtual() {
             self.app.clock.sleep(WINDOW_MS).await;
             end = self.app.store.durable_position();
