@@ -60,6 +60,7 @@ pub(crate) use compiled::Compiled;
 pub(crate) use destinations::Destination;
 pub(crate) use invoker::Invoker;
 pub(crate) use output::PREFIX as OUTPUT_PREFIX;
+pub(crate) use owned::messages;
 pub(crate) use run::{Answer, Cause, Ran, Rows, Work};
 pub(crate) use secrets::SecretPlace;
 pub(crate) use way_out::WayOut;
@@ -112,6 +113,11 @@ pub(crate) struct Functions {
 }
 
 impl Functions {
+    /// Starts a task on the threads of guests.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.crew.spawn(work);
+    }
+
     /// Starts the engine.
     ///
     /// # Errors

@@ -65,6 +65,8 @@ limits! {
         subscription_retry_seconds = 86_400, "";
         /// Bytes of acknowledged events in memory (and in the intake log) at which they are sealed into a segment.
         memtable_bytes = 48 << 20, "";
+        /// Bytes of sealed events kept in memory for subscriptions, metric filters and tails that are close behind.
+        recent_bytes = 128 << 20, "";
         /// Bytes of a segment file below which it may be merged with its neighbours.
         merge_segment_bytes = 4 << 20, "";
         /// Bytes of decoded parts of blocks kept for the next reader.
@@ -125,8 +127,7 @@ impl Limits {
     pub(crate) fn store(&self) -> store::Limits {
         store::Limits {
             generation_bytes: self.sizes.memtable_bytes,
-            // One memtable, which is somewhat larger when it is sealed.
-            recent_bytes: self.sizes.memtable_bytes / 3 * 4,
+            recent_bytes: self.sizes.recent_bytes,
             merge_bytes: self.sizes.merge_segment_bytes,
             cache_bytes: self.sizes.block_cache_bytes,
             ..store::Limits::default()

@@ -170,7 +170,7 @@ impl Life {
             return;
         };
         let mut tally = Tally { next: page.next.seq, ..model.tally };
-        for event in &page.events {
+        for event in &page.events() {
             let known = &model.must[&event.position.seq];
             tally.events += 1;
             tally.sum += known.value;
@@ -241,7 +241,7 @@ impl Life {
             let page = page.expect("the disk works again");
             assert!(page.damaged.is_empty(), "{:?}", page.damaged);
             next = page.next;
-            events.extend(page.events);
+            events.extend(page.events());
         }
         events
     }

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """What a subscription with a Rust filter costs ingest: the server's CPU time for a load with it, over that without.
 
-    guest_filter.py [--bin target/release/logboom] [--guest target/wasm32-wasip2/guest/bench_guest.wasm]
+    guest_filter.py [--bin target/release/logboom] [--guests target/wasm32-wasip2/guest] [--kinds bench,packed]
                     [-n 1000000] [--rounds 3] [--rate 0] [--pattern "{ wasm:bench }"]
 
-Run by hand; needs nothing but Python. The load is the one of metric_filters.py. Every group has one subscription: the
-pattern asks the guest about each event (it keeps those that hold ERROR), and what it keeps is handed to the guest's own
-handler. Each round starts an empty server, loads, waits until everything was delivered and sealed, and stops it: all
-CPU time from the first event on counts. The books of the function are checked: it was asked about every event.
+Run by hand; needs nothing but Python and the test guests. The load is the one of metric_filters.py. Every group has one
+subscription: the pattern asks the guest about each event (it keeps those that hold ERROR), and what it keeps is handed to
+the guest's own handler. `bench` is asked as a filter of records, `packed` as a packed one. Each round starts an empty
+server for each, loads, waits until everything was delivered and sealed, and stops it: all CPU time from the first event
+on counts. The books of the function are checked: it was asked about every event.
 """
 
 import argparse
@@ -47,7 +48,7 @@ def deploy(server, guest):
         time.sleep(0.1)
 
 
-def one_round(asked, folder, streams, lanes, pattern):
+def one_round(asked, folder, streams, lanes, kind):
     """(CPU seconds, peak RSS, calls, events asked about)."""
     server = base.Server(asked.bin, folder)
     connection = server.connect()
@@ -56,15 +57,15 @@ def one_round(asked, folder, streams, lanes, pattern):
         server.call(connection, "CreateLogGroup", {"logGroupName": group})
     for group, stream in streams:
         server.call(connection, "CreateLogStream", {"logGroupName": group, "logStreamName": stream})
-    if pattern is not None:
-        deploy(server, asked.guest)
+    if kind is not None:
+        deploy(server, pathlib.Path(asked.guests) / f"{kind}_guest.wasm")
         for group in groups:
-            body = {"logGroupName": group, "filterName": "bench", "filterPattern": pattern, "destinationArn": ARN}
+            body = {"logGroupName": group, "filterName": "bench", "filterPattern": asked.pattern, "destinationArn": ARN}
             server.call(connection, "PutSubscriptionFilter", body)
     before = server.cpu()
     base.load(server, lanes, asked.n / asked.rate if asked.rate else 0)
     server.wait_until_quiet()
-    rows = server.own("functions")["functions"] if pattern is not None else []
+    rows = server.own("functions")["functions"] if kind is not None else []
     calls, events = (sum(row[what] for row in rows) for what in ("calls", "events"))
     cpu_s = sum(row["cpu_us"] for row in rows) / 1e6
     rss = server.peak_rss_mb()
@@ -74,7 +75,8 @@ def one_round(asked, folder, streams, lanes, pattern):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=str(base.ROOT / "target" / "release" / "logboom"))
-    parser.add_argument("--guest", default=str(base.ROOT / "target" / "wasm32-wasip2" / "guest" / "bench_guest.wasm"))
+    parser.add_argument("--guests", default=str(base.ROOT / "target" / "wasm32-wasip2" / "guest"))
+    parser.add_argument("--kinds", default="bench,packed")
     parser.add_argument("-n", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rate", type=int, default=0, help="events a second; 0 = as fast as they are taken")
@@ -88,17 +90,19 @@ def main():
     if not sample.exists() or time.time() - sample.stat().st_mtime > 86_400:
         base.make_sample(sample, asked.n)
     streams, lanes = base.make_batches(sample, asked.batch_events)
-    figures = collections.defaultdict(list)
+    figures, kinds = collections.defaultdict(list), asked.kinds.split(",")
     for _ in range(asked.rounds):
-        for pattern in (None, asked.pattern):
-            cpu, rss, calls, events, guest_s = one_round(asked, work / "data", streams, lanes, pattern)
-            if pattern is not None and events < asked.n and "wasm:" in pattern:
+        for kind in (None, *kinds):
+            cpu, rss, calls, events, guest_s = one_round(asked, work / "data", streams, lanes, kind)
+            if kind is not None and events < asked.n and "wasm:" in asked.pattern:
                 raise SystemExit(f"the guest was asked about {events} of {asked.n} events")
-            figures[pattern].append(cpu)
-            what = "no subscription" if pattern is None else f"subscription {pattern}"
+            figures[kind].append(cpu)
+            what = f"subscription, {kind} guest" if kind else "no subscription"
             print(f"{what}: {cpu:.2f} CPU s ({guest_s:.2f} in {calls} calls of the guest), peak {rss} MB", flush=True)
-    without, with_guest = (statistics.median(figures[key]) for key in (None, asked.pattern))
-    print(f"median {without:.2f} -> {with_guest:.2f} CPU s for {asked.n} events: {with_guest / without:.2f} x")
+    without = statistics.median(figures[None])
+    for kind in kinds:
+        cpu = statistics.median(figures[kind])
+        print(f"{kind}: median {without:.2f} -> {cpu:.2f} CPU s for {asked.n} events: {cpu / without:.2f} x")
 
 
 if __name__ == "__main__":

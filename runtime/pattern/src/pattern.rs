@@ -147,6 +147,14 @@ impl Pattern {
         self.inner.matcher.guests()
     }
 
+    /// The one guest whose verdict is all that decides. `None` for every other pattern.
+    pub fn guest_only(&self) -> Option<&str> {
+        match &self.inner.matcher {
+            Matcher::Json(json) => json.guest_only(),
+            _ => None,
+        }
+    }
+
     /// The selectors of a JSON pattern as spelled in it, in the order of the text; empty for
     /// other kinds. They are all that the native part of the pattern reads of a message.
     pub fn selectors(&self) -> Vec<&str> {

@@ -94,6 +94,9 @@ fn check_facts(case: &Value, pattern: &Pattern) {
     if !case["literal_only"].is_null() {
         assert_eq!(pattern.literal_only(), case["literal_only"].as_str(), "{name}");
     }
+    if let Some(guest) = case.get("guest_only") {
+        assert_eq!(pattern.guest_only(), guest.as_str(), "{name}");
+    }
     match case["warn"].as_str() {
         Some(warning) => assert!(
             pattern.warnings().iter().any(|w| w.contains(warning)),

@@ -45,6 +45,11 @@ impl Crew {
         done((&mut task.0).await)
     }
 
+    /// Starts a task there that nobody waits for.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.handle.spawn(work);
+    }
+
     /// Runs there what takes long and waits for nothing. `None` as above.
     pub(super) async fn blocking<T: Send + 'static>(
         &self,

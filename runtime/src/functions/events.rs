@@ -12,6 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use metrics::point::EventReference;
 use serde_json::json;
+use store::Held;
 use wasm::{BatchContext, InvokeError, LogEvent, Role, Stdout, Verdict, bisect};
 
 use super::breakers::Circuit;
@@ -62,13 +63,13 @@ fn context(ready: &Ready, origin: &Origin, delivery_id: &str, first_sequence: u6
     }
 }
 
-fn cause(app: &App, origin: &Origin, delivery_id: &str, events: &[Given<'_>]) -> Cause {
+fn cause(app: &App, origin: &Origin, delivery_id: &str, (events, hop): (usize, u8)) -> Cause {
     Cause {
         request_id: app.clock.uuid(),
         delivery_id: delivery_id.to_owned(),
-        hop: events.iter().map(|given| given.hop).max().unwrap_or(0),
+        hop,
         sources: vec![origin.group.clone()],
-        events: events.len(),
+        events,
         ..Cause::default()
     }
 }
@@ -100,8 +101,42 @@ pub(crate) async fn verdicts(
     let (context, cause, typed) = pure(app, ready, origin, delivery_id, events);
     match run(app, ready, &cause, Work::Filter(&context, &typed)).await.result? {
         Answer::Verdicts(verdicts) => Ok(verdicts),
-        _ => Err(InvokeError::Refused("a filter gave no verdicts".to_owned())),
+        Answer::Kept(kept) => {
+            let verdict = |kept| if kept { Verdict::Keep } else { Verdict::Drop };
+            Ok(kept.into_iter().map(verdict).collect())
+        }
+        _ => Err(no_verdicts()),
     }
+}
+
+/// Whether to keep each of the events that are held. A text in place of the message is a way to keep it.
+///
+/// # Errors
+/// Why that cannot be said.
+pub(crate) async fn kept(
+    app: &Arc<App>,
+    ready: &Ready,
+    origin: &Origin,
+    delivery_id: &str,
+    held: &[Held],
+) -> Result<Vec<bool>, InvokeError> {
+    let first = held.first().map_or(0, |held| held.lend().seq(0));
+    let hop = |held: &Held| {
+        let lent = held.lend();
+        (0..lent.len()).map(|row| lent.hop(row)).max()
+    };
+    let count = (held.iter().map(Held::len).sum(), held.iter().filter_map(hop).max().unwrap_or(0));
+    let (context, cause) =
+        (context(ready, origin, delivery_id, first), cause(app, origin, delivery_id, count));
+    match run(app, ready, &cause, Work::FilterHeld(&context, held)).await.result? {
+        Answer::Verdicts(verdicts) => Ok(verdicts.iter().map(|one| *one != Verdict::Drop).collect()),
+        Answer::Kept(kept) => Ok(kept),
+        _ => Err(no_verdicts()),
+    }
+}
+
+fn no_verdicts() -> InvokeError {
+    InvokeError::Refused("a filter gave no verdicts".to_owned())
 }
 
 /// The values found in each event.
@@ -136,7 +171,9 @@ fn pure<'a>(
 ) -> (BatchContext, Cause, Vec<LogEvent<'a>>) {
     let first = events.first().map_or(0, |given| given.sequence);
     let typed = events.iter().map(|given| given.event).collect();
-    (context(ready, origin, delivery_id, first), cause(app, origin, delivery_id, events), typed)
+    let hop = events.iter().map(|given| given.hop).max().unwrap_or(0);
+    let cause = cause(app, origin, delivery_id, (events.len(), hop));
+    (context(ready, origin, delivery_id, first), cause, typed)
 }
 
 /// An event that was not handled.

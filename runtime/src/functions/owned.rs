@@ -1,12 +1,16 @@
 //! Owns what a call is given while it runs on the threads of guests: a copy, since whoever asks may go away meanwhile.
 //! Refuses to know when it is made.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use store::{Held, Lent};
 use wasm::{
-    AlarmEvent, BatchContext, Call, Host, Invoked, LogEvent, Module, PackedBatch, Role, Stdout, Tick, Verdict,
+    AlarmEvent, BatchContext, Call, Host, Invoked, LogEvent, Module, PackedBatch, Role, Stdout, Tick,
 };
 
 use super::run::{Answer, Rows, Work, map};
+use crate::utf8;
 
 /// [`Work`] that borrows nothing.
 pub(super) enum Owned {
@@ -17,6 +21,7 @@ pub(super) enum Owned {
     Command(Bytes, Stdout),
     Http(Bytes, u32),
     Filter(BatchContext, Batch),
+    FilterHeld(BatchContext, Vec<Held>),
     Extract(BatchContext, Batch),
 }
 
@@ -47,6 +52,18 @@ impl Batch {
         };
         self.events.iter().map(event).collect()
     }
+
+    fn packed(&self) -> Packed<'_> {
+        let timestamps: Vec<i64> = self.events.iter().map(|(timestamp, ..)| *timestamp).collect();
+        // A batch is at most a few MiB.
+        let end = |(.., end): &(i64, i64, usize)| u32::try_from(*end).unwrap_or(u32::MAX);
+        Packed {
+            timestamps: timestamps.into(),
+            ends: self.events.iter().map(end).collect(),
+            text: self.text.as_bytes().into(),
+            now_ms: self.events.iter().map(|(_, ingestion_ms, _)| *ingestion_ms).max().unwrap_or(0),
+        }
+    }
 }
 
 impl Owned {
@@ -61,6 +78,7 @@ impl Owned {
             Work::Command(payload, stdout) => Owned::Command(payload.clone(), *stdout),
             Work::Http(payload, attempt) => Owned::Http(payload.clone(), *attempt),
             Work::Filter(context, events) => Owned::Filter((*context).clone(), Batch::of(events)),
+            Work::FilterHeld(context, held) => Owned::FilterHeld((*context).clone(), held.to_vec()),
             Work::Extract(context, events) => Owned::Extract((*context).clone(), Batch::of(events)),
             Work::Evaluate(rows) => return Err(*rows),
         })
@@ -87,8 +105,67 @@ impl Owned {
             Owned::Filter(context, batch) if module.has(Role::Filter) => {
                 map(host.filter(module, call, &context, &batch.lent()).await, Answer::Verdicts)
             }
-            Owned::Filter(context, batch) => packed(host, module, call, &context, &batch).await,
+            Owned::Filter(context, batch) => packed(host, module, call, &context, &batch.packed()).await,
+            Owned::FilterHeld(context, held) if module.has(Role::Filter) => {
+                let texts = messages(&held);
+                map(host.filter(module, call, &context, &lent(&held, &texts)).await, Answer::Verdicts)
+            }
+            Owned::FilterHeld(context, held) => {
+                packed(host, module, call, &context, &Packed::of(&held)).await
+            }
         }
+    }
+}
+
+/// The messages of events as text.
+pub(crate) fn messages(held: &[Held]) -> Vec<Cow<'_, str>> {
+    let mut texts = Vec::with_capacity(held.iter().map(Held::len).sum());
+    for lent in held.iter().map(Held::lend) {
+        utf8::push_messages(lent.text(), lent.start(), lent.ends(), &mut texts);
+    }
+    texts
+}
+
+/// As typed functions get them.
+pub(super) fn lent<'a>(held: &'a [Held], texts: &'a [Cow<'_, str>]) -> Vec<LogEvent<'a>> {
+    let times = held.iter().flat_map(|held| {
+        let lent = held.lend();
+        (0..lent.len()).map(move |row| (lent.timestamps[row], lent.ingestion_ms(row)))
+    });
+    let event = |((timestamp, ingestion_time), message)| LogEvent { timestamp, ingestion_time, message };
+    times.zip(texts.iter().map(|text| &**text)).map(event).collect()
+}
+
+/// Events in the shape of the packed world. One run of events is lent as it lies.
+struct Packed<'a> {
+    timestamps: Cow<'a, [i64]>,
+    ends: Vec<u32>,
+    text: Cow<'a, [u8]>,
+    /// The newest ingestion time.
+    now_ms: i64,
+}
+
+impl<'a> Packed<'a> {
+    fn of(held: &'a [Held]) -> Packed<'a> {
+        let empty =
+            Packed { timestamps: Cow::Borrowed(&[]), ends: Vec::new(), text: Cow::Borrowed(&[]), now_ms: 0 };
+        held.iter().fold(empty, |packed, held| packed.with(held.lend()))
+    }
+
+    fn with(mut self, lent: Lent<'a>) -> Packed<'a> {
+        let (from, text) = (lent.start(), lent.messages());
+        // A batch is at most a few MiB.
+        let moved = |end: &u32| u32::try_from(*end as usize - from + self.text.len()).unwrap_or(u32::MAX);
+        self.ends.extend(lent.ends().iter().map(moved));
+        if self.timestamps.is_empty() {
+            (self.timestamps, self.text) = (lent.timestamps.into(), text.into());
+        } else {
+            self.timestamps.to_mut().extend_from_slice(lent.timestamps);
+            self.text.to_mut().extend_from_slice(text);
+        }
+        let newest = (0..lent.len()).map(|row| lent.ingestion_ms(row)).max();
+        self.now_ms = self.now_ms.max(newest.unwrap_or(0));
+        self
     }
 }
 
@@ -97,17 +174,10 @@ async fn packed(
     module: &Module,
     call: &Call,
     context: &BatchContext,
-    batch: &Batch,
+    packed: &Packed<'_>,
 ) -> Invoked<Answer> {
-    let timestamps: Vec<i64> = batch.events.iter().map(|(timestamp, ..)| *timestamp).collect();
-    // A batch is at most a few MiB.
-    let ends: Vec<u32> =
-        batch.events.iter().map(|(.., end)| u32::try_from(*end).unwrap_or(u32::MAX)).collect();
-    let packed = PackedBatch { timestamps: &timestamps, ends: &ends, text: batch.text.as_bytes() };
-    let now_ms = batch.events.iter().map(|(_, ingestion_ms, _)| *ingestion_ms).max().unwrap_or(0);
-    let kept = host.packed_filter(module, call, context, &packed, now_ms).await;
-    let verdict = |kept| if kept { Verdict::Keep } else { Verdict::Drop };
-    map(kept, |kept| Answer::Verdicts(kept.into_iter().map(verdict).collect()))
+    let batch = PackedBatch { timestamps: &packed.timestamps, ends: &packed.ends, text: &packed.text };
+    map(host.packed_filter(module, call, context, &batch, packed.now_ms).await, Answer::Kept)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use metrics::point::EventReference;
+use store::Held;
 use wasm::{
     AlarmEvent, BatchContext, Call, Counted, EventCounts, Extracted, InvokeError, Invoked, LedgerKey,
     LogEvent, Outcome, Scalar, Services, Stdout, Tick, Verdict, end_line, report_line, start_line,
@@ -56,6 +57,8 @@ pub(crate) enum Work<'a> {
     Http(Bytes, u32),
     /// Events to judge. Pure.
     Filter(&'a BatchContext, &'a [LogEvent<'a>]),
+    /// The same, of events that stay where they are.
+    FilterHeld(&'a BatchContext, &'a [Held]),
     /// Events to measure. Pure.
     Extract(&'a BatchContext, &'a [LogEvent<'a>]),
     /// Rows of a query, `columns[parameter][row]`. Pure.
@@ -76,14 +79,14 @@ pub(crate) struct Rows<'a> {
 
 impl Work<'_> {
     pub(super) fn is_pure(&self) -> bool {
-        matches!(self, Work::Filter(..) | Work::Extract(..) | Work::Evaluate(_))
+        matches!(self, Work::Filter(..) | Work::FilterHeld(..) | Work::Extract(..) | Work::Evaluate(_))
     }
 
     /// The longest it may take, whatever the function's timeout says.
     fn timeout_ms_max(&self) -> u64 {
         match self {
             Work::Evaluate(_) => QUERY_TIMEOUT_MS,
-            Work::Filter(..) | Work::Extract(..) => PURE_TIMEOUT_MS,
+            Work::Filter(..) | Work::FilterHeld(..) | Work::Extract(..) => PURE_TIMEOUT_MS,
             _ => u64::MAX,
         }
     }
@@ -98,8 +101,10 @@ pub(crate) enum Answer {
     Outcome(Outcome),
     /// Of `Lambda`, `Command` and `Http`.
     Bytes(Vec<u8>),
-    /// Of `Filter`: one per event.
+    /// Of a filter: one per event.
     Verdicts(Vec<Verdict>),
+    /// Of a packed filter: whether to keep each event.
+    Kept(Vec<bool>),
     /// Of `Extract`.
     Extracted(Vec<Extracted>),
     /// Of `Evaluate`: one per row.
@@ -114,6 +119,7 @@ impl Answer {
             Answer::Done
             | Answer::Bytes(_)
             | Answer::Verdicts(_)
+            | Answer::Kept(_)
             | Answer::Extracted(_)
             | Answer::Values(_) => &[],
         }
@@ -237,11 +243,15 @@ impl Drop for Booked<'_> {
 
 /// What became of the events of a call.
 fn events(given: u64, result: &Result<Answer, InvokeError>) -> EventCounts {
+    let judged = |dropped: usize| {
+        let dropped = dropped as u64;
+        EventCounts { given, kept: given.saturating_sub(dropped), dropped, failed: 0 }
+    };
     let failed = match result {
         Ok(Answer::Verdicts(verdicts)) => {
-            let dropped = verdicts.iter().filter(|verdict| **verdict == Verdict::Drop).count() as u64;
-            return EventCounts { given, kept: given.saturating_sub(dropped), dropped, failed: 0 };
+            return judged(verdicts.iter().filter(|verdict| **verdict == Verdict::Drop).count());
         }
+        Ok(Answer::Kept(kept)) => return judged(kept.iter().filter(|kept| !**kept).count()),
         Ok(Answer::Outcome(outcome)) => outcome.failed.len() as u64,
         Ok(Answer::Done | Answer::Bytes(_) | Answer::Extracted(_) | Answer::Values(_)) => 0,
         Err(_) => given,

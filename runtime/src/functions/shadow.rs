@@ -18,7 +18,7 @@ use wire::Fault;
 pub(super) use services::Before;
 
 use super::services::ForGuest;
-use super::{Answer, Cause, NotReady, Ready, Work, attach, registry, resolve, run, state};
+use super::{Answer, Cause, NotReady, Ready, Work, attach, owned, registry, resolve, run, state};
 use crate::app::App;
 use crate::meta::{MetaError, Tx, every_function};
 use crate::records::Scope;
@@ -426,7 +426,7 @@ impl Kind {
     fn of(work: &Work<'_>) -> Option<Kind> {
         Some(match work {
             Work::Subscription(..) => Kind::Subscription,
-            Work::Filter(..) => Kind::Filter,
+            Work::Filter(..) | Work::FilterHeld(..) => Kind::Filter,
             Work::Extract(..) => Kind::Extract,
             Work::Lambda(_) => Kind::Lambda,
             Work::Command(_, stdout) => Kind::Command(*stdout),
@@ -436,27 +436,34 @@ impl Kind {
     }
 }
 
+impl Kept {
+    fn of(event: &LogEvent<'_>) -> Kept {
+        let LogEvent { timestamp, ingestion_time, message } = *event;
+        Kept { timestamp, ingestion_time, message: message.to_owned() }
+    }
+}
+
 impl Input {
     fn of(work: &Work<'_>) -> Option<Input> {
         let kind = Kind::of(work)?;
         let (context, events, payload) = match work {
             Work::Subscription(context, events)
             | Work::Filter(context, events)
-            | Work::Extract(context, events) => ((*context).clone(), *events, Bytes::new()),
-            Work::Lambda(payload) => {
-                (BatchContext::default(), [].as_slice(), Bytes::copy_from_slice(payload))
+            | Work::Extract(context, events) => {
+                ((*context).clone(), events.iter().map(Kept::of).collect(), Bytes::new())
             }
+            Work::FilterHeld(context, held) => {
+                let texts = owned::messages(held);
+                let events = owned::lent(held, &texts).iter().map(Kept::of).collect();
+                ((*context).clone(), events, Bytes::new())
+            }
+            Work::Lambda(payload) => (BatchContext::default(), Vec::new(), Bytes::copy_from_slice(payload)),
             Work::Command(payload, _) | Work::Http(payload, _) => {
-                (BatchContext::default(), [].as_slice(), payload.clone())
+                (BatchContext::default(), Vec::new(), payload.clone())
             }
             Work::Alarm(_) | Work::Scheduled(_) | Work::Evaluate(_) => return None,
         };
-        let keep = |event: &LogEvent<'_>| Kept {
-            timestamp: event.timestamp,
-            ingestion_time: event.ingestion_time,
-            message: event.message.to_owned(),
-        };
-        Some(Input { kind, context, events: events.iter().map(keep).collect(), payload })
+        Some(Input { kind, context, events, payload })
     }
 
     fn bytes(&self) -> usize {

@@ -263,7 +263,7 @@ fn is_stored(store: &Store, intent: &Intent, since_ms: i64) -> Result<bool, Stri
     while next.seq < end.seq {
         let page = store.scan_by_position(next, end, PAGE, Some(&[GroupId(intent.group)]));
         let page = page.map_err(|error| error.to_string())?;
-        found.extend(page.events.into_iter().filter(|event| {
+        found.extend(page.events().into_iter().filter(|event| {
             event.stream.0 == intent.stream
                 && event.ingestion_ms == intent.ingestion_ms
                 && event.timestamp_ms >= since_ms

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use store::Event;
+use store::{Event, GroupId, Held};
 
 use wasm::{LogEvent, Records as _, Role, Verdict};
 
-use super::matching::{PART_EVENTS, Parts, text};
+use super::matching::{Answers, Matched, PART_EVENTS, Parts, in_parts, text};
 use crate::app::App;
 use crate::functions::events::{self, Given, Origin};
 use crate::functions::once::{Handed, Once};
@@ -24,9 +24,9 @@ pub(crate) use crate::functions::events::Why;
 /// Events that a packed filter is asked about at once.
 const PACKED_EVENTS: usize = 4_000;
 
-/// Events for a function, from one group of one scope, and where they stand.
+/// Who asks which function about events of one group.
 #[derive(Clone, Copy)]
-pub(crate) struct Batch<'a> {
+pub(crate) struct Asker<'a> {
     /// Account and region of the group, and so of the function.
     pub(crate) scope: &'a Scope,
     /// Name of the function, with a qualifier if one was given.
@@ -41,6 +41,13 @@ pub(crate) struct Batch<'a> {
     pub(crate) source: &'a str,
     /// 1 on the first attempt.
     pub(crate) attempt: u32,
+}
+
+/// Events for a function, and who asks it.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch<'a> {
+    /// Who asks.
+    pub(crate) asker: Asker<'a>,
     /// The events, by rising position.
     pub(crate) events: &'a [&'a Event],
     /// The message of each: see [`texts`].
@@ -52,13 +59,36 @@ pub(crate) fn texts<'a>(events: &[&'a Event]) -> Vec<Cow<'a, str>> {
     events.iter().map(|event| text(event)).collect()
 }
 
+impl<'a> Asker<'a> {
+    /// The function as it is now. Which version of an alias is asked follows from the id of the delivery.
+    async fn ready(&self, app: &Arc<App>, delivery_id: &str) -> Result<Ready, String> {
+        let ready = registry::ready(app, self.scope, self.function, delivery_id).await;
+        ready.map_err(|error| format!("{}: {error}", self.function))
+    }
+
+    /// The id of the delivery of what lies between two positions.
+    fn delivery_id(&self, first: u64, last: u64) -> String {
+        format!("{}-{first}-{last}", self.source)
+    }
+
+    fn origin(&self, group: Option<GroupId>) -> Origin {
+        Origin {
+            group: self.group.to_owned(),
+            stream: self.stream.to_owned(),
+            filter: self.filter.to_owned(),
+            attempt: self.attempt,
+            group_id: group.map_or(0, |group| group.0),
+        }
+    }
+}
+
 impl Batch<'_> {
     /// The id of the delivery of some of the events: the same however often and in whatever batch they are
     /// delivered together.
     pub(crate) fn delivery_id(&self, range: Range<usize>) -> String {
         let seq = |event: Option<&&Event>| event.map_or(0, |event| event.position.seq);
         let events = self.events.get(range).unwrap_or_default();
-        format!("{}-{}-{}", self.source, seq(events.first()), seq(events.last()))
+        self.asker.delivery_id(seq(events.first()), seq(events.last()))
     }
 
     /// The id of the delivery of some of the events, of one stream, and how their call is remembered. What a
@@ -73,7 +103,7 @@ impl Batch<'_> {
         if round > 0 {
             id.push_str(&format!(".{round}"));
         }
-        let handed = Handed { consumer: self.source.to_owned(), stream, round, positions };
+        let handed = Handed { consumer: self.asker.source.to_owned(), stream, round, positions };
         (id, Once::Events(handed))
     }
 }
@@ -156,11 +186,46 @@ pub(crate) fn digests<'a>(
 /// A sentence, when there is no verdict to be had.
 pub(crate) async fn verdicts(app: &Arc<App>, batch: &Batch<'_>) -> Result<Vec<bool>, String> {
     let ready = batch.ready(app).await?;
-    let (given, id) = (batch.given(), batch.delivery_id(0..batch.events.len()));
+    let (given, id) = (batch.given(), batch.whole_id());
     let verdicts = events::verdicts(app, &ready, &batch.origin(), &id, &given).await;
-    let verdicts = verdicts.map_err(|error| format!("wasm:{} failed: {error}", batch.function))?;
+    let verdicts = verdicts.map_err(|error| format!("wasm:{} failed: {error}", batch.asker.function))?;
     // A text in place of the message is a way to keep it.
     Ok(verdicts.iter().map(|verdict| *verdict != Verdict::Drop).collect())
+}
+
+/// What a filter says about events that are held, as the whole of a pattern.
+///
+/// # Errors
+/// A sentence, when it could not be asked or fails on too many events.
+pub(crate) async fn kept(app: &Arc<App>, asker: &Asker<'_>, held: &[Held]) -> Result<Matched, String> {
+    let count = held.iter().map(Held::len).sum();
+    let parts = parts(app, (asker, &held_id(asker, held)), count, Purpose::Filter).await?;
+    let answers = in_parts(parts, |range| {
+        let part = store::part(held, range);
+        async move {
+            let id = held_id(asker, &part);
+            let ready = asker.ready(app, &id).await?;
+            let origin = asker.origin(part.first().map(|held| held.lend().group));
+            let kept = events::kept(app, &ready, &origin, &id, &part).await;
+            kept.map_err(|error| format!("wasm:{} failed: {error}", asker.function))
+        }
+    });
+    let Answers { values, reason } = answers.await?;
+    let mut matched = Matched { reason, ..Matched::default() };
+    for (row, kept) in values.into_iter().enumerate() {
+        match kept {
+            Some(true) => matched.yes.push(row),
+            Some(false) => {}
+            None => matched.unknown.push(row),
+        }
+    }
+    Ok(matched)
+}
+
+fn held_id(asker: &Asker<'_>, held: &[Held]) -> String {
+    let first = held.first().map_or(0, |held| held.lend().seq(0));
+    let last = held.last().map_or(0, |held| held.lend().seq(held.len() - 1));
+    asker.delivery_id(first, last)
 }
 
 /// How a filter or an extractor is best asked about a batch. What a packed filter costs beside its search is the call
@@ -168,12 +233,16 @@ pub(crate) async fn verdicts(app: &Arc<App>, batch: &Batch<'_>) -> Result<Vec<bo
 ///
 /// # Errors
 /// A sentence, when it cannot be asked.
-pub(crate) async fn parts(app: &Arc<App>, batch: &Batch<'_>, purpose: Purpose) -> Result<Parts, String> {
-    let count = batch.events.len();
+pub(crate) async fn parts(
+    app: &Arc<App>,
+    (asker, delivery_id): (&Asker<'_>, &str),
+    count: usize,
+    purpose: Purpose,
+) -> Result<Parts, String> {
     if count <= PART_EVENTS {
         return Ok(Parts { count, events: PART_EVENTS, at_once: 1 });
     }
-    let ready = batch.ready(app).await?;
+    let ready = asker.ready(app, delivery_id).await?;
     let is_packed = matches!(purpose, Purpose::Filter) && !ready.module.has(Role::Filter);
     let events = if is_packed { PACKED_EVENTS } else { PART_EVENTS };
     Ok(Parts { count, events, at_once: app.functions.free_places(ready.record.id) })
@@ -185,9 +254,9 @@ pub(crate) async fn parts(app: &Arc<App>, batch: &Batch<'_>, purpose: Purpose) -
 /// A sentence, when it cannot be asked.
 pub(crate) async fn extract(app: &Arc<App>, batch: &Batch<'_>) -> Result<Vec<Vec<f64>>, String> {
     let ready = batch.ready(app).await?;
-    let (given, id) = (batch.given(), batch.delivery_id(0..batch.events.len()));
+    let (given, id) = (batch.given(), batch.whole_id());
     let values = events::values(app, &ready, &batch.origin(), &id, &given).await;
-    values.map_err(|error| format!("wasm:{} failed: {error}", batch.function))
+    values.map_err(|error| format!("wasm:{} failed: {error}", batch.asker.function))
 }
 
 /// Hands events of one stream to a subscription's function, halving the batch to find the events that kill it.
@@ -212,10 +281,13 @@ pub(crate) async fn deliver(app: &Arc<App>, batch: &Batch<'_>, made: &[Part]) ->
 }
 
 impl<'a> Batch<'a> {
+    /// The id of the delivery of all of them.
+    pub(crate) fn whole_id(&self) -> String {
+        self.delivery_id(0..self.events.len())
+    }
+
     async fn ready(&self, app: &Arc<App>) -> Result<Ready, String> {
-        let id = self.delivery_id(0..self.events.len());
-        let ready = registry::ready(app, self.scope, self.function, &id).await;
-        ready.map_err(|error| format!("{}: {error}", self.function))
+        self.asker.ready(app, &self.whole_id()).await
     }
 
     fn given(&self) -> Vec<Given<'a>> {
@@ -228,20 +300,14 @@ impl<'a> Batch<'a> {
     }
 
     fn origin(&self) -> Origin {
-        Origin {
-            group: self.group.to_owned(),
-            stream: self.stream.to_owned(),
-            filter: self.filter.to_owned(),
-            attempt: self.attempt,
-            group_id: self.events.first().map_or(0, |event| event.group.0),
-        }
+        self.asker.origin(self.events.first().map(|event| event.group))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use store::{GroupId, Position, StreamId};
+    use store::{Position, StreamId};
 
     use super::*;
 
@@ -260,19 +326,11 @@ mod tests {
         let events = [event(7), event(9), event(12)];
         let events: Vec<&Event> = events.iter().collect();
         let source = "subscription-3";
-        let batch = Batch {
-            scope: &scope,
-            function: "f",
-            group: "/a",
-            stream: "s",
-            filter: "x",
-            source,
-            attempt: 1,
-            events: &events,
-            texts: &[],
-        };
+        let (function, group, stream, filter) = ("f", "/a", "s", "x");
+        let asker = Asker { scope: &scope, function, group, stream, filter, source, attempt: 1 };
+        let batch = Batch { asker, events: &events, texts: &[] };
         assert_eq!(batch.delivery_id(0..3), "subscription-3-7-12");
-        let rest = Batch { events: &events[1..], attempt: 2, ..batch };
+        let rest = Batch { asker: Asker { attempt: 2, ..asker }, events: &events[1..], texts: &[] };
         assert_eq!(rest.delivery_id(0..1), batch.delivery_id(1..2));
         let made = |round, again| Part { stream: 1, first: 9, last: 12, round, again, made: None };
         assert_eq!(batch.handing(0..3, &[]).0, batch.delivery_id(0..3));

@@ -40,10 +40,11 @@ fn of(app: &App, consumer: &Consumer, end: Position, now_ms: i64) -> Lag {
     let group = [GroupId(consumer.group)];
     let groups = (consumer.group != 0).then_some(&group[..]);
     let first = app.store.scan_by_position(from, end, PageLimit { events: 1, bytes: 1 }, groups);
-    match first.map(|page| page.events.into_iter().next()) {
-        Ok(Some(event)) => {
-            let age_ms = u64::try_from(now_ms.saturating_sub(event.ingestion_ms)).unwrap_or(0);
-            Lag { events: end.seq - event.position.seq, age_ms }
+    match first.map(|page| page.held.into_iter().next()) {
+        Ok(Some(held)) => {
+            let first = held.lend();
+            let age_ms = u64::try_from(now_ms.saturating_sub(first.ingestion_ms(0))).unwrap_or(0);
+            Lag { events: end.seq - first.seq(0), age_ms }
         }
         // Nothing of its group is there any more.
         Ok(None) => Lag::default(),

@@ -10,11 +10,11 @@ use futures_util::future::join_all;
 use pattern::{Document, Guests, Pattern};
 use store::{Event, Needle};
 
-use super::guests::{self, Batch, Purpose};
+use super::guests::{self, Asker, Batch, Purpose};
 use crate::app::App;
 
 /// Events that a pure function is asked about at once: its time is short.
-pub(crate) const PART_EVENTS: usize = 1_000;
+pub(crate) const PART_EVENTS: usize = 2_000;
 
 /// Events of one batch that a function may fail on; more, and it is the function that is broken.
 const BAD_EVENTS_MAX: usize = 10;
@@ -43,7 +43,7 @@ pub(crate) struct Matched {
     pub(crate) reason: Option<String>,
 }
 
-/// Which events of the batch the pattern matches. `batch.function` is not looked at: the pattern names its
+/// Which events of the batch the pattern matches. `batch.asker.function` is not looked at: the pattern names its
 /// guests. They are asked only about the events that the rest of the pattern leaves open.
 ///
 /// # Errors
@@ -64,12 +64,14 @@ pub(crate) async fn matching(
     let mut answers = HashMap::new();
     let mut reason = None;
     for name in pattern.guests() {
-        let asked = Batch { function: name, events: &candidates, texts: &lent, ..*batch };
+        let asker = Asker { function: name, ..batch.asker };
+        let asked = Batch { asker, events: &candidates, texts: &lent };
         let call = |part: Range<usize>| {
             let (events, texts) = (&candidates[part.clone()], &lent[part]);
-            async move { guests::verdicts(app, &Batch { events, texts, ..asked }).await }
+            async move { guests::verdicts(app, &Batch { asker, events, texts }).await }
         };
-        let parts = guests::parts(app, &asked, Purpose::Filter).await?;
+        let parts =
+            guests::parts(app, (&asker, &asked.whole_id()), candidates.len(), Purpose::Filter).await?;
         let found = in_parts(parts, call).await?;
         reason = reason.or(found.reason);
         answers.insert(name.as_str(), found.values);
@@ -180,7 +182,7 @@ mod tests {
 
     async fn asked(count: usize, bad: &[usize]) -> (Result<Answers<usize>, String>, usize) {
         let mut calls = 0;
-        let parts = Parts { count, events: PART_EVENTS, at_once: 4 };
+        let parts = Parts { count, events: 1_000, at_once: 4 };
         let answers = in_parts(parts, |range| {
             calls += 1;
             let answer = match bad.iter().find(|bad| range.contains(bad)) {

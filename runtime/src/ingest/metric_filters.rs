@@ -23,7 +23,7 @@ use store::{Event, GroupId, PageLimit, Position, Unread};
 use tokio::sync::watch;
 
 use super::fan_out::{Consumer, MetricReader, Metrics};
-use super::guests::{Batch, Purpose};
+use super::guests::{Asker, Batch, Purpose};
 use super::matching::{in_parts, matching};
 use super::{guests, reading};
 use crate::app::App;
@@ -274,7 +274,7 @@ impl Reader {
             return Ok(None);
         }
         let page = self.read(end).await?;
-        let (mut harvest, missed) = self.take(&page.events, now_ms).await;
+        let (mut harvest, missed) = self.take(&page.events(), now_ms).await;
         harvest.missed.extend(unread(&page.damaged, now_ms));
         let caught_up = self.read_to >= end.seq;
         self.commit(harvest, missed, now_ms, caught_up).await
@@ -332,7 +332,7 @@ impl Reader {
     ) -> Result<(Sheet, Vec<&'e Event>, Option<String>), String> {
         let source = format!("metric-filter-{}", filter.id);
         let texts = guests::texts(mine);
-        let batch = Batch {
+        let asker = Asker {
             scope: &filter.scope,
             function: filter.value.guest().unwrap_or_default(),
             group: &filter.group_name,
@@ -340,9 +340,8 @@ impl Reader {
             filter: &filter.name,
             source: &source,
             attempt: 1,
-            events: mine,
-            texts: &texts,
         };
+        let batch = Batch { asker, events: mine, texts: &texts };
         let mut digests = self.digests(filter)?;
         let matched = matching(&self.app, &filter.pattern, &batch).await?;
         let mut missed: Vec<&Event> = matched.unknown.iter().map(|&index| mine[index]).collect();
@@ -357,10 +356,12 @@ impl Reader {
             matched.yes.iter().map(|&index| Cow::Borrowed(&*texts[index])).collect();
         let call = |part: Range<usize>| {
             let (events, texts) = (&events[part.clone()], &texts[part]);
-            async move { guests::extract(&self.app, &Batch { events, texts, ..batch }).await }
+            async move { guests::extract(&self.app, &Batch { asker, events, texts }).await }
         };
-        let asked = Batch { events: &events, texts: &texts, ..batch };
-        let answers = in_parts(guests::parts(&self.app, &asked, Purpose::Extractor).await?, call).await?;
+        let asked = Batch { asker, events: &events, texts: &texts };
+        let about = (&asker, &*asked.whole_id());
+        let parts = guests::parts(&self.app, about, events.len(), Purpose::Extractor).await?;
+        let answers = in_parts(parts, call).await?;
         reason = reason.or(answers.reason);
         let failed = events.iter().zip(&answers.values).filter(|(_, value)| value.is_none());
         missed.extend(failed.map(|(event, _)| *event));

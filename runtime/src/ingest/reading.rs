@@ -1,4 +1,4 @@
-//! Owns reading a page of the log by position off the request threads. Refuses to know who reads.
+//! Owns reading a page of the log by position: what has to come from the disk, off the request threads. Refuses to know who reads.
 
 use std::sync::Arc;
 
@@ -20,6 +20,9 @@ pub(crate) async fn page(
 ) -> Result<Page, String> {
     let store = Arc::clone(&app.store);
     store.follow();
+    if let Some(page) = store.scan_memory_by_position(Position::at(next), end, limit, Some(&groups)) {
+        return Ok(page);
+    }
     let read = move || store.scan_by_position(Position::at(next), end, limit, Some(&groups));
     App::blocking(read).await.map_err(|error| error.to_string())
 }

@@ -7,6 +7,7 @@
 
 mod delivery;
 mod letters;
+mod matched;
 mod reader;
 pub(crate) mod redrive;
 
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::clock::{Nudge, Worker};
+use crate::ingest::guests::Asker;
 use crate::meta::MetaError;
 use crate::records::Scope;
 use crate::records::filters::SUBSCRIPTION_FILTERS;
@@ -45,6 +47,20 @@ impl Subscription {
     /// Its name among the consumers, and what its delivery ids begin with.
     fn consumer(&self) -> String {
         consumer(self.id)
+    }
+
+    /// It, asking its function about events of `stream` (of several when that is empty); `source` is its name among the
+    /// consumers.
+    fn asker<'a>(&'a self, stream: &'a str, source: &'a str, attempt: u32) -> Asker<'a> {
+        Asker {
+            scope: &self.scope,
+            function: &self.function,
+            group: &self.group_name,
+            stream,
+            filter: &self.name,
+            source,
+            attempt,
+        }
     }
 }
 
@@ -114,7 +130,8 @@ impl Supervisor {
                 (Arc::clone(&self.app), Arc::clone(&self.directory), self.stopping.clone());
             // Its first look at the directory comes after what is written below.
             let first = current.get(&id).map(Arc::clone);
-            tokio::spawn(async move {
+            // Where its functions run: what it does between their calls stands behind requests too.
+            self.app.functions.spawn(async move {
                 if let Some(first) = first {
                     reader::run(app, directory, first, worker, stopping).await;
                 }

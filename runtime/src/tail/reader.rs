@@ -8,7 +8,7 @@ use pattern::Pattern;
 use store::{Event, GroupId, PageLimit, Position, StreamId};
 
 use crate::app::App;
-use crate::ingest::guests::{Batch, texts};
+use crate::ingest::guests::{Asker, Batch, texts};
 use crate::ingest::matching::matching;
 use crate::ingest::reading;
 use crate::meta::MetaError;
@@ -99,7 +99,7 @@ impl Reader {
         let groups = self.wanted.groups.iter().map(|group| GroupId(group.id)).collect();
         let page = reading::page(&self.app, self.next, end, limit, groups).await?;
         let damage = page.damaged.first().map(ToString::to_string);
-        let events = self.keep(page.events).await?;
+        let events = self.keep(page.events()).await?;
         // A page always goes on; should one not, the rest of the log is not worth an endless loop.
         self.next = if page.next.seq > self.next { page.next.seq } else { end.seq };
         Ok(Found { events, damage })
@@ -131,7 +131,7 @@ impl Reader {
                 continue;
             }
             let texts = texts(&lent);
-            let batch = Batch {
+            let asker = Asker {
                 scope: &self.wanted.scope,
                 function: "",
                 group: &group.name,
@@ -139,9 +139,8 @@ impl Reader {
                 filter: "StartLiveTail",
                 source: &self.wanted.id,
                 attempt: 1,
-                events: &lent,
-                texts: &texts,
             };
+            let batch = Batch { asker, events: &lent, texts: &texts };
             let matched = matching(&self.app, &self.wanted.pattern, &batch).await?;
             // What a function fails on is shown: a tail that hides it would be a wrong one.
             for place in matched.yes.into_iter().chain(matched.unknown) {

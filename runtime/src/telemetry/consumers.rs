@@ -61,6 +61,6 @@ fn waiting_ms(app: &App, position: u64, end: Position) -> i64 {
     let one = PageLimit { events: 1, ..PageLimit::default() };
     let page = app.store.scan_by_position(Position::at(position), end, one, None);
     // What cannot be read is told by those who are to read it.
-    let first = page.ok().and_then(|page| page.events.first().map(|event| event.ingestion_ms));
+    let first = page.ok().and_then(|page| page.held.first().map(|held| held.lend().ingestion_ms(0)));
     first.map_or(0, |stored_ms| (app.clock.now_ms() - stored_ms).max(0))
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use store::{
-    Batch, Events, FsDisk, GroupId, MemoryKeys, MemoryManifest, Options, PageLimit, Position, ScanRequest,
-    Selection, Store, StreamId,
+    Batch, Events, FsDisk, GroupId, Held, MemoryKeys, MemoryManifest, Options, PageLimit, Position,
+    ScanRequest, Selection, Store, StreamId,
 };
 
 const BATCH_EVENTS: u64 = 500;
@@ -99,7 +99,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut from, to, mut count) = (Position::at(0), store.durable_position(), 0);
     while from < to {
         let page = store.scan_by_position(from, to, PageLimit::default(), None)?;
-        count += page.events.len() as u64;
+        count += page.held.iter().map(Held::len).sum::<usize>() as u64;
         from = page.next;
     }
     report("scan by position", count, raw, cpu_seconds() - before);

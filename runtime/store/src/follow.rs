@@ -3,14 +3,17 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
+use std::ops::Range;
+use std::sync::Arc;
 
-use bytes::Bytes;
-
-use crate::block::{BlockHandle, Event, is_swept};
+use crate::block::{Block, BlockHandle, Event, Rows, is_swept};
 use crate::column_block::ColumnBlock;
 use crate::error::{ReadError, Unread};
+use crate::held::Held;
 use crate::id::{GroupId, Position};
-use crate::memtable::{Chunks, text_of};
+use crate::lend::Lent;
+use crate::manifest::Swept;
+use crate::memtable::Chunks;
 use crate::view::Hidden;
 
 /// How much one page may hold; at least one event is returned if there is one.
@@ -32,7 +35,7 @@ impl Default for PageLimit {
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The events, by rising position.
-    pub events: Vec<Event>,
+    pub held: Vec<Held>,
     /// Where to go on; equal to the end asked for when all was read.
     pub next: Position,
     /// What could not be read because it is damaged or its key is missing; these events are missing here. Each is
@@ -40,9 +43,20 @@ pub struct Page {
     pub damaged: Vec<Unread>,
 }
 
+impl Page {
+    /// The events one by one.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        let mut events = Vec::with_capacity(self.held.iter().map(Held::len).sum());
+        self.held.iter().for_each(|held| events.extend(held.events(0..held.len())));
+        events
+    }
+}
+
 /// A page that is being filled.
 pub(crate) struct Filling {
     pub(crate) page: Page,
+    events: usize,
     to_seq: u64,
     limit: PageLimit,
     bytes: u64,
@@ -51,10 +65,10 @@ pub(crate) struct Filling {
 
 impl Filling {
     pub(crate) fn new(from_seq: u64, to_seq: u64, limit: PageLimit, groups: Option<&[GroupId]>) -> Self {
-        let page = Page { events: Vec::new(), next: Position::at(from_seq), damaged: Vec::new() };
+        let page = Page { held: Vec::new(), next: Position::at(from_seq), damaged: Vec::new() };
         let groups =
             groups.map(|groups| groups.iter().copied().collect::<BTreeSet<_>>().into_iter().collect());
-        Self { page, to_seq, limit, bytes: 0, groups }
+        Self { page, events: 0, to_seq, limit, bytes: 0, groups }
     }
 
     pub(crate) fn next_seq(&self) -> u64 {
@@ -76,17 +90,30 @@ impl Filling {
     }
 
     fn is_full(&self) -> bool {
-        self.page.events.len() >= self.limit.events.max(1) || self.bytes >= self.limit.bytes.max(1)
+        self.events >= self.limit.events.max(1) || self.bytes >= self.limit.bytes.max(1)
     }
 
     fn wants(&self, group: GroupId) -> bool {
         self.groups.as_ref().is_none_or(|groups| groups.contains(&group))
     }
 
-    fn push(&mut self, event: Event) {
-        self.page.next.seq = event.position.seq + 1;
-        self.bytes += event.message.len() as u64;
-        self.page.events.push(event);
+    /// How many of the first of these rows the page still has room for.
+    fn room(&self, lent: &Lent<'_>) -> usize {
+        if self.is_full() {
+            return 0;
+        }
+        let (start, bytes) = (lent.before(0), self.limit.bytes.max(1) - self.bytes);
+        // The last one may go beyond.
+        let fit = 1 + lent.ends().partition_point(|end| u64::from(*end) - (start as u64) < bytes);
+        fit.min(lent.len()).min(self.limit.events.max(1) - self.events)
+    }
+
+    /// Counts events that the page took.
+    fn count(&mut self, lent: &Lent<'_>) {
+        let last = lent.len() - 1;
+        self.page.next.seq = lent.seq(last) + 1;
+        self.events += lent.len();
+        self.bytes += u64::from(lent.ends()[last]) - lent.before(0) as u64;
     }
 
     /// Everything up to here was looked at.
@@ -96,34 +123,27 @@ impl Filling {
         }
     }
 
-    /// Takes events from batches in memory; their messages stay where they are.
+    /// Takes events from batches in memory; they stay where they are.
     pub(crate) fn take_memory(&mut self, chunks: &Chunks, end_seq: u64, hidden: &Hidden) {
         for chunk in chunks {
             let batch = &chunk.batch;
             if !self.wants(batch.group) || hidden.is_deleted(batch.group, batch.stream) {
                 continue;
             }
-            let (marks, text, events) = (hidden.marks(batch.group), text_of(chunk), &batch.events);
-            let skipped =
-                usize::try_from(self.next_seq().saturating_sub(chunk.first_seq)).unwrap_or(usize::MAX);
-            for row in skipped.min(events.len())..events.len() {
-                let (seq, timestamp_ms) = (chunk.first_seq + row as u64, events.timestamps[row]);
-                if is_swept(marks, timestamp_ms, seq) {
-                    continue;
+            let whole = Held::of_chunk(chunk);
+            let row = |seq: u64| usize::try_from(seq.saturating_sub(chunk.first_seq)).unwrap_or(usize::MAX);
+            let (first, end) = (row(self.next_seq()), row(self.to_seq).min(whole.len()));
+            for rows in visible(&whole.lend(), first..end, hidden.marks(batch.group)) {
+                let (held, wanted) = (whole.slice(rows.clone()), rows.len());
+                let room = self.room(&held.lend());
+                if room > 0 {
+                    let held = held.slice(0..room);
+                    self.count(&held.lend());
+                    self.page.held.push(held);
                 }
-                if self.is_full() || seq >= self.to_seq {
-                    return self.pass(end_seq);
+                if room < wanted {
+                    return;
                 }
-                let start = if row == 0 { 0 } else { events.ends[row - 1] as usize };
-                self.push(Event {
-                    group: batch.group,
-                    stream: batch.stream,
-                    position: Position::at(seq),
-                    timestamp_ms,
-                    ingestion_ms: batch.ingestion_ms,
-                    hop: batch.hop,
-                    message: text.slice(start..events.ends[row] as usize),
-                });
             }
         }
         self.pass(end_seq);
@@ -162,7 +182,7 @@ impl Filling {
                 }
             }
             let Some(Reverse((_, slot))) = merge.pop() else { break };
-            let full = chosen.len() >= self.limit.events.saturating_sub(self.page.events.len()).max(1)
+            let full = chosen.len() >= self.limit.events.saturating_sub(self.events).max(1)
                 || bytes >= self.limit.bytes.max(1);
             if full {
                 all = false;
@@ -203,9 +223,10 @@ impl Filling {
                 Err(error) if error.is_damage() => (None, Some(Unread::none(error))),
                 Err(error) => return Err(error),
             };
-            texts.push(read);
+            texts.push(read.map(Held::of_block));
             unread.push(failed);
         }
+        let mut last = None;
         for &(seq, slot, row) in chosen {
             // Before what cannot be read too: the page does not go past it, so the next one counts it.
             if self.is_full() {
@@ -219,7 +240,13 @@ impl Filling {
             };
             // Invariant: each chosen row is among the rows of its block.
             let Ok(at) = rows[slot].binary_search(&row) else { continue };
-            self.push(read.event(&open[slot].block, seq, row as usize, at));
+            let event = read.slice(at..at + 1);
+            self.count(&event.lend());
+            match self.page.held.last_mut() {
+                Some(held) if last == Some((slot, at)) => held.grow(),
+                _ => self.page.held.push(event),
+            }
+            last = Some((slot, at + 1));
         }
         self.page.damaged.extend(unread.into_iter().flatten().filter(|unread| unread.events > 0));
         Ok(())
@@ -232,15 +259,6 @@ struct BySeq {
     rows: Vec<(u64, u32)>,
     at: usize,
     average_bytes: u64,
-}
-
-/// What was read of some rows of a block.
-struct ReadRows<'a> {
-    timestamps: &'a [i64],
-    ingestion: &'a [i64],
-    hops: &'a [u8],
-    text: Bytes,
-    ends: Vec<u32>,
 }
 
 impl BySeq {
@@ -272,27 +290,35 @@ impl BySeq {
         self.rows.get(self.at).copied()
     }
 
-    fn read(&self, rows: &[u32]) -> Result<ReadRows<'_>, ReadError> {
-        let (mut text, mut ends) = (Vec::new(), Vec::new());
-        self.block.push_messages(rows, &mut text, &mut ends)?;
+    /// Rows of the block, put together again.
+    fn read(&self, rows: &[u32]) -> Result<Block, ReadError> {
         let block = &self.block;
         let (timestamps, ingestion, hops) = (block.timestamps()?, block.ingestion_times()?, block.hops()?);
-        Ok(ReadRows { timestamps, ingestion, hops, text: text.into(), ends })
+        let mut read = Rows::empty(block.group(), block.stream());
+        block.push_messages(rows, &mut read.text, &mut read.offsets)?;
+        let seqs = block.seqs()?;
+        for row in rows.iter().map(|row| *row as usize) {
+            read.timestamps.push(timestamps[row]);
+            read.ingestion.push(ingestion[row]);
+            read.hops.push(hops[row]);
+            read.seqs.push(seqs[row]);
+        }
+        Ok(Block::whole(Arc::new(read)))
     }
 }
 
-impl ReadRows<'_> {
-    /// `row` of the block, which is the one at `at` of those that were read.
-    fn event(&self, block: &ColumnBlock, seq: u64, row: usize, at: usize) -> Event {
-        let start = if at == 0 { 0 } else { self.ends[at - 1] as usize };
-        Event {
-            group: block.group(),
-            stream: block.stream(),
-            position: Position::at(seq),
-            timestamp_ms: self.timestamps[row],
-            ingestion_ms: self.ingestion[row],
-            hop: self.hops[row],
-            message: self.text.slice(start..self.ends[at] as usize),
+/// The longest runs of `rows` that no mark hides.
+fn visible(lent: &Lent<'_>, rows: Range<usize>, marks: &[Swept]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    if marks.is_empty() {
+        runs.extend((!rows.is_empty()).then_some(rows));
+        return runs;
+    }
+    for row in rows.filter(|row| !is_swept(marks, lent.timestamps[*row], lent.seq(*row))) {
+        match runs.last_mut() {
+            Some(run) if run.end == row => run.end += 1,
+            _ => runs.push(row..row + 1),
         }
     }
+    runs
 }

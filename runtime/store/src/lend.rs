@@ -23,7 +23,8 @@ pub struct Lent<'a> {
     /// The events' own times, never falling.
     pub timestamps: &'a [i64],
     seqs: Seqs<'a>,
-    hops: Hops<'a>,
+    ingestion: Column<'a, i64>,
+    hops: Column<'a, u8>,
     text: &'a [u8],
     /// Where the first message starts in `text`.
     start: usize,
@@ -37,10 +38,27 @@ enum Seqs<'a> {
     Each(&'a [u64]),
 }
 
+/// What events have in common, or each for itself.
 #[derive(Clone, Copy, Debug)]
-enum Hops<'a> {
-    All(u8),
-    Each(&'a [u8]),
+enum Column<'a, T> {
+    All(T),
+    Each(&'a [T]),
+}
+
+impl<'a, T: Copy> Column<'a, T> {
+    fn at(&self, row: usize) -> T {
+        match self {
+            Column::All(value) => *value,
+            Column::Each(values) => values[row],
+        }
+    }
+
+    fn slice(self, rows: Range<usize>) -> Column<'a, T> {
+        match self {
+            Column::All(value) => Column::All(value),
+            Column::Each(values) => Column::Each(&values[rows]),
+        }
+    }
 }
 
 impl<'a> Lent<'a> {
@@ -69,6 +87,12 @@ impl<'a> Lent<'a> {
         self.ends
     }
 
+    /// The messages, one after another: from [`Lent::start`] to where the last one ends.
+    #[must_use]
+    pub fn messages(&self) -> &'a [u8] {
+        &self.text[self.start..self.ends.last().map_or(self.start, |end| *end as usize)]
+    }
+
     /// The number of an event in the order of arrival.
     ///
     /// # Panics
@@ -84,10 +108,13 @@ impl<'a> Lent<'a> {
     /// Deliveries between the first cause and an event.
     #[must_use]
     pub fn hop(&self, row: usize) -> u8 {
-        match self.hops {
-            Hops::All(hop) => hop,
-            Hops::Each(hops) => hops[row],
-        }
+        self.hops.at(row)
+    }
+
+    /// When an event came in, ms.
+    #[must_use]
+    pub fn ingestion_ms(&self, row: usize) -> i64 {
+        self.ingestion.at(row)
     }
 
     /// The message of an event.
@@ -96,7 +123,7 @@ impl<'a> Lent<'a> {
         &self.text[self.before(row)..self.ends[row] as usize]
     }
 
-    fn before(&self, row: usize) -> usize {
+    pub(crate) fn before(&self, row: usize) -> usize {
         if row == 0 { self.start } else { self.ends[row - 1] as usize }
     }
 
@@ -109,31 +136,30 @@ impl<'a> Lent<'a> {
                 Seqs::From(first) => Seqs::From(first + rows.start as u64),
                 Seqs::Each(seqs) => Seqs::Each(&seqs[rows.clone()]),
             },
-            hops: match self.hops {
-                Hops::All(hop) => Hops::All(hop),
-                Hops::Each(hops) => Hops::Each(&hops[rows.clone()]),
-            },
+            ingestion: self.ingestion.slice(rows.clone()),
+            hops: self.hops.slice(rows.clone()),
             start: self.before(rows.start),
             ends: &self.ends[rows],
             ..*self
         }
     }
 
-    fn of_chunk(chunk: &'a Chunk) -> Lent<'a> {
+    pub(crate) fn of_chunk(chunk: &'a Chunk) -> Lent<'a> {
         let batch = &chunk.batch;
         Lent {
             group: batch.group,
             stream: batch.stream,
             timestamps: &batch.events.timestamps,
             seqs: Seqs::From(chunk.first_seq),
-            hops: Hops::All(batch.hop),
+            ingestion: Column::All(batch.ingestion_ms),
+            hops: Column::All(batch.hop),
             text: &batch.events.text,
             start: 0,
             ends: &batch.events.ends,
         }
     }
 
-    fn of_block(block: &'a Block) -> Lent<'a> {
+    pub(crate) fn of_block(block: &'a Block) -> Lent<'a> {
         let (first, ends) =
             block.offsets().split_first().map_or((0, &[][..]), |(first, ends)| (*first, ends));
         Lent {
@@ -141,7 +167,8 @@ impl<'a> Lent<'a> {
             stream: block.stream(),
             timestamps: block.timestamps(),
             seqs: Seqs::Each(block.seqs()),
-            hops: Hops::Each(block.hops()),
+            ingestion: Column::Each(block.ingestion_times()),
+            hops: Column::Each(block.hops()),
             text: block.text(),
             start: first as usize,
             ends,

@@ -45,7 +45,7 @@ impl Default for Limits {
             commit_bytes: 8 << 20,
             intake_bytes: 256 << 20,
             generation_bytes: 48 << 20,
-            recent_bytes: 64 << 20,
+            recent_bytes: 128 << 20,
             sealing_generations: 1,
             close_seal_bytes: 1 << 20,
             seal_age_ms: 5 * 60 * 1000,

@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::events::Batch;
 use crate::id::{GroupId, StreamId};
 
@@ -41,20 +39,6 @@ impl Chunk {
             + ROW_BYTES * self.batch.events.len() as u64
             + CHUNK_OVERHEAD_BYTES
     }
-}
-
-/// The text of a batch, for those who keep parts of it.
-struct Text(Arc<Chunk>);
-
-impl AsRef<[u8]> for Text {
-    fn as_ref(&self) -> &[u8] {
-        &self.0.batch.events.text
-    }
-}
-
-/// The text of a batch without copying it; the batch stays as long as a part of it is kept.
-pub(crate) fn text_of(chunk: &Arc<Chunk>) -> Bytes {
-    Bytes::from_owner(Text(Arc::clone(chunk)))
 }
 
 /// The batches of one stream, in order of arrival.

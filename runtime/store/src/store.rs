@@ -32,6 +32,9 @@ use crate::stats::{GroupStats, StreamStats};
 use crate::sweep::Freed;
 use crate::view::{Selection, Stretch, Stretched};
 
+/// Stretches of memory, each of as many bytes as a page, that are looked at without letting anybody else on the thread.
+const STRETCHES_AT_ONCE: usize = 8;
+
 /// How a store is opened.
 #[derive(Clone, Default)]
 pub struct Options {
@@ -305,6 +308,35 @@ impl Store {
             }
         }
         Ok(filling.page)
+    }
+
+    /// As [`Store::scan_by_position`], without the disk and shortly: `None` when what comes first does not lie in memory.
+    /// The page ends where memory does, or when much was looked at.
+    #[must_use]
+    pub fn scan_memory_by_position(
+        &self,
+        from: Position,
+        to: Position,
+        limit: PageLimit,
+        groups: Option<&[GroupId]>,
+    ) -> Option<Page> {
+        let to_seq = to.seq.min(self.engine.durable_seq());
+        let mut filling = Filling::new(from.seq, to_seq, limit, groups);
+        for _ in 0..STRETCHES_AT_ONCE {
+            if filling.is_done() {
+                break;
+            }
+            let view = self.engine.view();
+            match view.stretch(filling.next_seq(), to_seq, filling.bytes_left(), Some(&[])) {
+                None => filling.pass(to_seq),
+                Some(Stretch::Memory { chunks, end_seq }) => {
+                    filling.take_memory(&chunks, end_seq, &view.hidden);
+                }
+                Some(Stretch::Sealed { .. }) if filling.next_seq() == from.seq => return None,
+                Some(Stretch::Sealed { .. }) => break,
+            }
+        }
+        Some(filling.page)
     }
 
     /// Says that somebody reads close behind the newest events. Memtables that are sealed from now on stay in memory

@@ -123,7 +123,7 @@ fn check(store: &Store, version: u8) {
     while from < to {
         let page = store.scan_by_position(from, to, PageLimit::default(), None).unwrap();
         assert!(page.damaged.is_empty());
-        events.extend(page.events);
+        events.extend(page.events());
         from = page.next;
     }
     let mut found = events.into_iter();
@@ -206,7 +206,7 @@ fn an_intake_log_of_version_2_opens_and_reads() {
     let to = store.durable_position();
     let page = store.scan_by_position(Position::at(0), to, PageLimit::default(), None).unwrap();
     let found: Vec<(StreamId, u8, i64, Vec<u8>)> = page
-        .events
+        .events()
         .into_iter()
         .map(|event| (event.stream, event.hop, event.timestamp_ms, event.message.to_vec()))
         .collect();

@@ -75,6 +75,14 @@ impl JsonPattern {
         JsonPattern { expression, conditions, guests, prefilter }
     }
 
+    /// The one guest whose verdict is the whole pattern.
+    pub(crate) fn guest_only(&self) -> Option<&str> {
+        match self.expression {
+            Expression::Guest(at) => self.guests.get(at).map(String::as_str),
+            _ => None,
+        }
+    }
+
     /// Literals that occur verbatim in every matching message.
     ///
     /// Member names and strings may be written with `\u` escapes, so they prove nothing; the

@@ -20,7 +20,7 @@ use crate::api::table::{Operation, operation};
 use crate::api::{Caller, page};
 use crate::app::App;
 use crate::functions::{OUTPUT_PREFIX, resolve};
-use crate::ingest::guests::{self, Batch, Purpose, Unusable, texts};
+use crate::ingest::guests::{self, Asker, Batch, Purpose, Unusable, texts};
 use crate::ingest::matching::matching;
 use crate::limits::Quotas;
 use crate::meta::Tx;
@@ -304,7 +304,7 @@ async fn test(
     let events: Vec<Event> = request.log_event_messages.iter().enumerate().map(event).collect();
     let lent: Vec<&Event> = events.iter().collect();
     let texts = texts(&lent);
-    let batch = Batch {
+    let asker = Asker {
         scope: &caller.scope(),
         function: "",
         group: "",
@@ -312,9 +312,8 @@ async fn test(
         filter: "TestMetricFilter",
         source: &caller.request_id,
         attempt: 1,
-        events: &lent,
-        texts: &texts,
     };
+    let batch = Batch { asker, events: &lent, texts: &texts };
     let matched = matching(app, &pattern, &batch).await.map_err(refusal)?;
     if let Some(reason) = matched.reason {
         return Err(refusal(reason));

@@ -60,6 +60,10 @@ impl Seen {
         let mut seen = Seen { effects: effect_lines(effects), ..Seen::default() };
         match answer {
             Answer::Verdicts(verdicts) => seen.events = verdicts.iter().map(verdict).collect(),
+            Answer::Kept(kept) => {
+                let told = |kept: &bool| verdict(if *kept { &Verdict::Keep } else { &Verdict::Drop });
+                seen.events = kept.iter().map(told).collect();
+            }
             Answer::Outcome(outcome) => {
                 seen.events = vec![Cow::Borrowed("handled"); count];
                 for index in &outcome.failed {

@@ -84,7 +84,7 @@ impl Life {
     fn logged(&self) -> Vec<String> {
         let (from, to) = (Position::at(0), self.store.durable_position());
         let page = self.store.scan_by_position(from, to, PAGE, None).unwrap();
-        page.events.into_iter().map(|event| String::from_utf8(event.message.to_vec()).unwrap()).collect()
+        page.events().into_iter().map(|event| String::from_utf8(event.message.to_vec()).unwrap()).collect()
     }
 }
 

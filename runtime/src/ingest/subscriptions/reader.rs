@@ -1,22 +1,20 @@
 //! Owns the reader of one subscription: reads, matches, delivers, moves its cursor. Refuses to know other
 //! subscriptions.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use store::{Event, GroupId, Page, PageLimit, Position};
+use store::{Event, GroupId, Held, Page, PageLimit, Position};
 use tokio::sync::watch;
 
 use super::delivery::{Delivery, GivenUp};
 use super::letters::{self, Letter};
-use super::{Directory, FAILED_PAUSE_MS, Subscription, find};
+use super::{Directory, FAILED_PAUSE_MS, Subscription, find, matched};
 use crate::app::App;
 use crate::clock::Worker;
 use crate::functions::{HOPS_MAX, sink};
 use crate::ingest::fan_out::Consumer;
 use crate::ingest::guests::{self, Batch, Delivered, texts};
-use crate::ingest::matching::matching;
 use crate::ingest::reading;
 use crate::meta::{MetaError, Tx};
 use crate::records::calls::{self, Part};
@@ -61,8 +59,11 @@ pub(super) async fn run(
         }
         match find(&directory, id) {
             Some(current) => reader.subscription = current,
-            None => break,
+            None => return,
         }
+    }
+    if let Err(error) = reader.write_done().await {
+        reader.failed(error);
     }
 }
 
@@ -78,6 +79,9 @@ struct Reader {
     progress: Option<Progress>,
     /// [`Progress::next`] as it is on disk.
     written: u64,
+    /// Whether a delivery is done that is still to be done on disk. While more events wait, that is written together
+    /// with the bounds of the next delivery; after a crash, calls that changed nothing are made again.
+    is_done: bool,
     /// The delivery that `progress.pending` names, once its events are read.
     delivery: Option<Delivery>,
     /// Events that were read and not matched yet. They are kept when matching fails: retention may take them from
@@ -88,7 +92,8 @@ struct Reader {
 
 impl Reader {
     fn new(app: Arc<App>, subscription: Arc<Subscription>) -> Reader {
-        Reader { app, subscription, progress: None, written: 0, delivery: None, page: None, failure: None }
+        let (progress, delivery, page, failure) = (None, None, None, None);
+        Reader { app, subscription, progress, written: 0, is_done: false, delivery, page, failure }
     }
 
     async fn step(&mut self) -> Result<Step, String> {
@@ -128,11 +133,14 @@ impl Reader {
     /// Reads the next events; when some match, writes down the bounds of their delivery.
     async fn begin(&mut self, next: u64) -> Result<Step, String> {
         let mut end = self.app.store.durable_position();
+        // What is behind has waited already.
+        let is_behind = end.seq.saturating_sub(next) >= PAGE.events as u64;
+        if !is_behind {
+            self.write_done().await?;
+        }
         if end.seq <= next {
             return Ok(Step::Rest { until_ms: None });
         }
-        // What is behind has waited already.
-        let is_behind = end.seq - next >= PAGE.events as u64;
         if !is_behind && !self.app.clock.is_virtual() {
             self.app.clock.sleep(WINDOW_MS).await;
             end = self.app.store.durable_position();
@@ -216,58 +224,25 @@ impl Reader {
 
     /// The gap of the events that came through too many deliveries.
     fn looping(&self, page: &Page) -> Option<Gap> {
-        let looping = || page.events.iter().filter(|event| event.hop >= HOPS_MAX);
+        let seqs = |held: &Held| -> Vec<u64> {
+            let lent = held.lend();
+            (0..lent.len()).filter(|row| lent.hop(*row) >= HOPS_MAX).map(|row| lent.seq(row)).collect()
+        };
+        let seqs: Vec<u64> = page.held.iter().flat_map(seqs).collect();
         Some(Gap {
-            events: looping().count() as u64,
-            first: looping().next()?.position.seq,
-            last: looping().next_back()?.position.seq,
+            events: seqs.len() as u64,
+            first: *seqs.first()?,
+            last: *seqs.last()?,
             reason: format!("they come from {HOPS_MAX} deliveries in a row: a loop"),
             at_ms: self.app.clock.now_ms(),
         })
     }
 
-    /// Copies of the events of a page that match.
+    /// The events of a page that match.
     async fn matched(&self, page: &Page) -> Result<Vec<Event>, String> {
-        let subscription = &self.subscription;
-        let source = subscription.consumer();
-        let lent: Vec<&Event> = page.events.iter().filter(|event| event.hop < HOPS_MAX).collect();
-        let texts = texts(&lent);
-        let batch = self.batch("", &source, 1, (&lent, &texts));
-        let matched = matching(&self.app, &subscription.pattern, &batch).await?;
-        let mut taken = matched.yes;
-        if !matched.unknown.is_empty() {
-            // A filter that fails on an event must not lose it.
-            let (filter, group, count) =
-                (&subscription.name, &subscription.group_name, matched.unknown.len());
-            let reason = matched.reason.unwrap_or_default();
-            tracing::warn!(filter, group, count, reason, "events are delivered although their filter failed");
-            taken.extend(matched.unknown);
-            taken.sort_unstable();
-        }
-        let few = taken.len() * 4 < lent.len();
-        let copy = |event: &&Event| if few { event.apart() } else { (*event).clone() };
-        Ok(taken.into_iter().filter_map(|index| lent.get(index).map(copy)).collect())
-    }
-
-    fn batch<'a>(
-        &'a self,
-        stream: &'a str,
-        source: &'a str,
-        attempt: u32,
-        (events, texts): (&'a [&'a Event], &'a [Cow<'a, str>]),
-    ) -> Batch<'a> {
-        let subscription = &*self.subscription;
-        Batch {
-            scope: &subscription.scope,
-            function: &subscription.function,
-            group: &subscription.group_name,
-            stream,
-            filter: &subscription.name,
-            source,
-            attempt,
-            events,
-            texts,
-        }
+        let source = self.subscription.consumer();
+        let asker = self.subscription.asker("", &source, 1);
+        matched::matched(&self.app, &self.subscription.pattern, &asker, page).await
     }
 
     /// Hands over what is left of the delivery, stream by stream.
@@ -288,7 +263,11 @@ impl Reader {
         let letters = self.letters(&given_up, now_ms);
         if delivery.parts.is_empty() {
             let done = Progress { next: delivery.to, pending: None };
-            self.write(done, letters, Vec::new()).await?;
+            if letters.is_empty() {
+                (self.progress, self.is_done) = (Some(done), true);
+            } else {
+                self.write(done, letters, Vec::new()).await?;
+            }
             return Ok(Step::More);
         }
         let (filter, group, attempts) =
@@ -352,7 +331,8 @@ impl Reader {
                 Ok(Some((_, stream))) => {
                     let events: Vec<&Event> = part.events.iter().collect();
                     let texts = texts(&events);
-                    let batch = self.batch(&stream.name, &source, part.attempts + 1, (&events, &texts));
+                    let asker = self.subscription.asker(&stream.name, &source, part.attempts + 1);
+                    let batch = Batch { asker, events: &events, texts: &texts };
                     guests::deliver(&self.app, &batch, made).await
                 }
                 // Deleted while it waited: its events are gone with it.
@@ -375,11 +355,21 @@ impl Reader {
             tracing::warn!(filter, group, count, reason = one.why.error, "a subscription gave events up");
             let name = self.app.meta.read(|tx| streams::by_id(tx, one.stream.0)).ok().flatten();
             let lent: Vec<&Event> = one.events.iter().collect();
-            let delivery = self.batch("", &source, one.attempts, (&lent, &[])).delivery_id(0..lent.len());
+            let asker = subscription.asker("", &source, one.attempts);
+            let delivery = Batch { asker, events: &lent, texts: &[] }.whole_id();
             let stream = name.map(|(_, stream)| stream.name).unwrap_or_default();
             Letter::of(subscription, one, (delivery, stream), at_ms)
         };
         given_up.iter().map(letter).collect()
+    }
+
+    /// Writes down that the last delivery is done.
+    async fn write_done(&mut self) -> Result<(), String> {
+        if !self.is_done {
+            return Ok(());
+        }
+        let progress = self.progress()?;
+        self.write(progress, Vec::new(), Vec::new()).await
     }
 
     /// Writes how far it is, what it gave up and what it missed on the way, in one change.
@@ -396,6 +386,7 @@ impl Reader {
             tracing::warn!(filter, group, missed = events, reason, "a subscription misses events");
         }
         let (kept, consumer, app) = (progress.clone(), self.subscription.consumer(), Arc::clone(&self.app));
+        let is_done = self.is_done;
         let written = self.app.meta.change(move |tx: &mut Tx<'_>| {
             let given_up: Vec<(u64, u64)> = letters.iter().flat_map(Letter::positions).collect();
             let intents = letters::write(&app, tx, letters)?;
@@ -403,9 +394,10 @@ impl Reader {
             let current = SUBSCRIPTION_FILTERS.current(tx, group, &name)?;
             if current.is_some_and(|current| current.id == id) {
                 deliveries::advance(tx, id, &kept)?;
-                match kept.pending {
-                    Some(_) => calls::give_up(tx, &consumer, &given_up)?,
-                    None => calls::forget(tx, &consumer)?,
+                if is_done || kept.pending.is_none() {
+                    calls::forget(tx, &consumer)?;
+                } else {
+                    calls::give_up(tx, &consumer, &given_up)?;
                 }
                 for gap in missed {
                     gaps::add(tx, &consumer, gap)?;
@@ -414,7 +406,7 @@ impl Reader {
             Ok::<_, MetaError>(intents)
         });
         let intents = written.await.map_err(|error| error.to_string())?;
-        self.written = progress.next;
+        (self.written, self.is_done) = (progress.next, false);
         self.progress = Some(progress);
         sink::append(&self.app, intents).await;
         Ok(())

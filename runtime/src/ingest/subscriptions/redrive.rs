@@ -9,7 +9,7 @@ use std::sync::Arc;
 use store::{Event, EventId, GroupId, Position, StreamId};
 
 use crate::app::App;
-use crate::ingest::guests::{self, Batch, Delivered, Why, texts};
+use crate::ingest::guests::{self, Asker, Batch, Delivered, Why, texts};
 use crate::meta::{MetaError, Tx};
 use crate::records::calls;
 use crate::records::deliveries::{self, DeadLetter};
@@ -55,7 +55,7 @@ pub(crate) async fn redrive(app: &Arc<App>, letter: &DeadLetter) -> Result<Optio
         None => Delivered::nothing(lent.len(), "it is too old to say where its function is"),
         Some(_) if lent.is_empty() => Delivered::default(),
         Some(scope) => {
-            let batch = Batch {
+            let asker = Asker {
                 scope,
                 function: &letter.function,
                 group: &letter.group,
@@ -63,9 +63,8 @@ pub(crate) async fn redrive(app: &Arc<App>, letter: &DeadLetter) -> Result<Optio
                 filter: &letter.filter,
                 source: &consumer,
                 attempt: 1,
-                events: &lent,
-                texts: &texts,
             };
+            let batch = Batch { asker, events: &lent, texts: &texts };
             guests::deliver(app, &batch, &made).await
         }
     };

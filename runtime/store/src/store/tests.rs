@@ -94,8 +94,14 @@ fn followed(store: &Store, limit: PageLimit) -> Vec<Event> {
         let page = store.scan_by_position(from, to, limit, None).unwrap();
         assert!(page.damaged.is_empty(), "{:?}", page.damaged);
         assert!(page.next > from, "a page must get on");
-        assert!(page.events.len() <= limit.events.max(1));
-        events.extend(page.events);
+        let found = page.events();
+        assert!(found.len() <= limit.events.max(1));
+        if let Some(memory) = store.scan_memory_by_position(from, to, limit, None) {
+            assert!(from < memory.next && memory.next <= page.next);
+            let before = found.iter().filter(|event| event.position < memory.next);
+            assert_eq!(memory.events(), before.cloned().collect::<Vec<Event>>());
+        }
+        events.extend(found);
         from = page.next;
     }
     assert_eq!(from, to);

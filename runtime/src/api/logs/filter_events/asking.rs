@@ -14,7 +14,7 @@ use wire::Fault;
 
 use super::{Bounds, Found, SCANNED_BYTES_MAX, failed};
 use crate::app::App;
-use crate::ingest::guests::{Batch, texts};
+use crate::ingest::guests::{Asker, Batch, texts};
 use crate::ingest::matching::matching;
 use crate::records::groups::GroupRecord;
 use crate::utf8::repaired;
@@ -83,7 +83,7 @@ impl Judge<'_> {
     fn keeps(&self, open: &[Event]) -> Result<Vec<usize>, Fault> {
         let lent: Vec<&Event> = open.iter().collect();
         let texts = texts(&lent);
-        let batch = Batch {
+        let asker = Asker {
             scope: &self.group.scope,
             function: "",
             group: &self.group.name,
@@ -91,9 +91,8 @@ impl Judge<'_> {
             filter: "FilterLogEvents",
             source: &self.source,
             attempt: 1,
-            events: &lent,
-            texts: &texts,
         };
+        let batch = Batch { asker, events: &lent, texts: &texts };
         let matched = self.runtime.block_on(matching(self.app, self.pattern, &batch));
         let refused = |reason| Fault::new("InvalidParameterException", reason);
         let matched = matched.map_err(refused)?;

@@ -165,7 +165,7 @@ fn a_damaged_segment_is_named_and_the_others_are_read() {
     assert_eq!(outcomes, [false, true], "one error, then the third segment");
     let to = store.durable_position();
     let page = store.scan_by_position(Position::at(0), to, PageLimit::default(), None).unwrap();
-    assert_eq!((page.events.len(), page.damaged.len(), page.next), (2, 1, to));
+    assert_eq!((page.events().len(), page.damaged.len(), page.next), (2, 1, to));
     let unread = &page.damaged[0];
     assert_eq!((unread.events, unread.first, unread.last), (2, Position::at(2), Position::at(3)));
     let count = |damaged: &[Unread]| damaged.iter().map(|unread| unread.events).sum::<u64>();
@@ -390,7 +390,7 @@ fn acknowledged_events_without_their_key_refuse_to_open_until_it_is_there() {
     assert!(matches!(locked, Err(ReadError::Key(_))));
     let to = store.durable_position();
     let page = store.scan_by_position(Position::at(0), to, PageLimit::default(), None).unwrap();
-    assert_eq!((page.events.len(), page.next), (2, to), "readers by position pass over what is locked");
+    assert_eq!((page.events().len(), page.next), (2, to), "readers by position pass over what is locked");
     let damaged = &page.damaged[..];
     assert!(matches!(damaged, [Unread { error: ReadError::Key(_), events: 1, .. }]), "{damaged:?}");
 }

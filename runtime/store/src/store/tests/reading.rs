@@ -225,7 +225,7 @@ fn a_page_may_be_limited_to_groups() {
     let to = bench.store.durable_position();
     let page =
         bench.store.scan_by_position(Position::at(0), to, PageLimit::default(), Some(&[GroupId(2)])).unwrap();
-    let seqs: Vec<u64> = page.events.iter().map(|event| event.position.seq).collect();
+    let seqs: Vec<u64> = page.events().iter().map(|event| event.position.seq).collect();
     assert_eq!(seqs, (0..20).filter(|seq| seq % 2 == 1).collect::<Vec<u64>>());
     assert_eq!(page.next, to);
 }
@@ -264,7 +264,7 @@ fn appenders_and_a_reader_run_together() {
                     let ack = put(store, appender, &[(number as i64, &text)]);
                     let end = Position::at(ack.first.seq + 1);
                     let page = store.scan_by_position(ack.first, end, PageLimit::default(), None).unwrap();
-                    assert_eq!(texts(&page.events), [text], "readable right after the acknowledgement");
+                    assert_eq!(texts(&page.events()), [text], "readable right after the acknowledgement");
                 }
             });
         }
@@ -274,7 +274,7 @@ fn appenders_and_a_reader_run_together() {
             while from.seq < appenders * each {
                 let to = store.durable_position();
                 let page = store.scan_by_position(from, to, PageLimit::default(), None).unwrap();
-                let seqs: Vec<u64> = page.events.iter().map(|event| event.position.seq).collect();
+                let seqs: Vec<u64> = page.events().iter().map(|event| event.position.seq).collect();
                 assert_eq!(seqs, (from.seq..page.next.seq).collect::<Vec<u64>>(), "no gap, nothing twice");
                 from = page.next;
                 let times: Vec<i64> =
