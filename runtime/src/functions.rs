@@ -26,6 +26,7 @@ mod run;
 pub(crate) mod scheduled;
 mod secrets;
 mod services;
+mod settle;
 pub(crate) mod shadow;
 pub(crate) mod sink;
 mod state;
@@ -101,6 +102,8 @@ pub(crate) struct Functions {
     compiled: Compiled,
     /// One compilation at a time: it takes a core.
     compiling: Semaphore,
+    /// The one place of [`Functions::aside`].
+    aside: Semaphore,
     streams: output::Streams,
     /// Log events that the log did not take yet.
     pub(crate) waiting: sink::Waiting,
@@ -116,6 +119,17 @@ impl Functions {
     /// Starts a task on the threads of guests.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.crew.spawn(work);
+    }
+
+    /// Does what takes long for one caller on the threads of guests, one at a time. `None` when the process is at its
+    /// end.
+    pub(crate) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        // Never closed.
+        let _alone = self.aside.acquire().await.ok();
+        self.crew.blocking(work).await
     }
 
     /// Starts the engine.
@@ -142,6 +156,7 @@ impl Functions {
             way_out: Arc::new(way_out),
             compiled,
             compiling: Semaphore::new(1),
+            aside: Semaphore::new(1),
             streams: output::Streams::default(),
             waiting: sink::Waiting::default(),
             ledger: Ledger::default(),

@@ -8,14 +8,13 @@ use metrics::point::EventReference;
 use store::Held;
 use wasm::{
     AlarmEvent, BatchContext, Call, Counted, EventCounts, Extracted, InvokeError, Invoked, LedgerKey,
-    LogEvent, Outcome, Scalar, Services, Stdout, Tick, Verdict, end_line, report_line, start_line,
+    LogEvent, Outcome, Scalar, Services, Stdout, Tick, Verdict,
 };
 
-use super::effects::{self, Uncommitted};
 use super::once::Once;
-use super::owned::Owned;
 use super::services::ForGuest;
-use super::shadow::{self, Served};
+use super::settle::{Attempt, Settled};
+use super::shadow;
 use super::{NotReady, PURE_TIMEOUT_MS, QUERY_TIMEOUT_MS, Ready, attach, ledger, output, place};
 use crate::app::App;
 
@@ -113,7 +112,7 @@ pub(crate) enum Answer {
 
 impl Answer {
     /// Indexes of the events that the function wants again.
-    fn again(&self) -> &[u32] {
+    pub(super) fn again(&self) -> &[u32] {
         match self {
             Answer::Outcome(outcome) => &outcome.failed,
             Answer::Done
@@ -166,31 +165,18 @@ pub(super) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
         let guest = ForGuest::new(app, ready, cause.hop);
         let guest = Arc::new(if watching.is_some() { guest.remembering() } else { guest });
         let call = call(ready, cause, timeout_ms, Arc::clone(&grants), guest.clone());
-        let started_ms = app.clock.now_ms();
-        let mut invoked = Box::pin(invoke(app, ready, call, &work)).await;
-        let served = watching.as_ref().and_then(|_| Served::of(app, (ready, cause), &invoked, &guest));
-        if let Ok(answer) = &invoked.result
-            && !pure
-        {
-            let again = answer.again();
-            match effects::commit(app, ready, cause, std::mem::take(&mut invoked.effects), again).await {
-                Ok(()) => {}
-                Err(Uncommitted::Conflict) if conflicts < CONFLICTS_MAX => {
-                    conflicts += 1;
-                    continue;
-                }
-                Err(error) => invoked.result = Err(error.into()),
-            }
-        }
+        let is_last = conflicts == CONFLICTS_MAX;
+        let attempt = Attempt::new(app, (ready, cause), guest, (pure, watching.is_some(), is_last));
+        let Some(Settled { invoked, served, lines }) = attempt.make(call, &work).await else {
+            conflicts += 1;
+            continue;
+        };
         booked.end(ready, &invoked);
         place.ended(&invoked);
         if let (Some(watching), Some(served)) = (watching, served) {
             shadow::show(app, watching, served, (ready, cause), &work);
         }
-        let lines = lines(app, &guest, (ready, cause), &invoked, (started_ms, pure));
-        let shown = lines.iter().map(|(_, line)| line.clone()).collect();
-        output::append(app, ready, cause.hop, lines).await;
-        return Ran { result: invoked.result, lines: shown };
+        return Ran { result: invoked.result, lines };
     }
 }
 
@@ -291,50 +277,12 @@ pub(super) fn call(
     }
 }
 
-/// Makes the call on the threads of guests. A query waits on a thread of its own, and its rows are many: its calls
-/// stay there.
-pub(super) async fn invoke(app: &Arc<App>, ready: &Ready, call: Call, work: &Work<'_>) -> Invoked<Answer> {
-    let work = match Owned::of(work) {
-        Ok(work) => work,
-        Err(Rows { name, columns, count, now_ms }) => {
-            let evaluated = app.functions.host.evaluate(&ready.module, &call, name, columns, *count, *now_ms);
-            return map(evaluated.await, Answer::Values);
-        }
-    };
-    let (shared, module) = (Arc::clone(app), ready.module.clone());
-    let made = app.functions.crew.run(async move { work.make(&shared.functions.host, &module, &call).await });
-    made.await.unwrap_or_else(|| Invoked::refused(InvokeError::Stopped))
-}
-
 pub(super) fn map<T>(invoked: Invoked<T>, answer: impl FnOnce(T) -> Answer) -> Invoked<Answer> {
     let Invoked { result, effects, report } = invoked;
     Invoked { result: result.map(answer), effects, report }
 }
 
-/// What is written to the function's log group: times and lines. A pure call is as frequent as the events it
-/// judges, so it leaves lines only when it wrote some or failed.
-fn lines(
-    app: &App,
-    guest: &ForGuest,
-    (ready, cause): (&Ready, &Cause),
-    invoked: &Invoked<Answer>,
-    (started_ms, pure): (i64, bool),
-) -> Vec<(i64, String)> {
-    let mut lines = guest.lines();
-    let now_ms = app.clock.now_ms();
-    let id = &cause.request_id;
-    if let Err(error) = &invoked.result {
-        lines.push((now_ms, error_line(id, error)));
-    }
-    if !pure {
-        lines.insert(0, (started_ms, start_line(id, &ready.record.version, ready.module.digest())));
-        lines.push((now_ms, end_line(id)));
-        lines.push((now_ms, report_line(id, &invoked.report, ready.record.memory_mb)));
-    }
-    lines
-}
-
-fn error_line(request_id: &str, error: &InvokeError) -> String {
+pub(super) fn error_line(request_id: &str, error: &InvokeError) -> String {
     let mut line = format!("[ERROR] RequestId: {request_id} {}: {error}", error.error_type());
     if let InvokeError::Trap { backtrace, .. } = error
         && !backtrace.is_empty()

@@ -119,7 +119,8 @@ fn list<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
     text
 }
 
-/// Reads one entry through a counter: what the zip claims about sizes is not believed.
+/// Reads one entry through a counter: what the zip claims about sizes is not believed, unless it says itself that it is
+/// too large.
 fn read(
     archive: &mut zip::ZipArchive<Cursor<&[u8]>>,
     index: usize,
@@ -129,6 +130,9 @@ fn read(
     let broken =
         |e: &dyn std::fmt::Display| CompileError::BadPackage(format!("Could not unzip {name}: {e}."));
     let entry = archive.by_index(index).map_err(|e| broken(&e))?;
+    if entry.size() > limit as u64 {
+        return Err(too_large(name, limit));
+    }
     let mut bytes = Vec::new();
     entry.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(|e| broken(&e))?;
     if bytes.len() > limit {

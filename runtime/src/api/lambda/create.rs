@@ -29,8 +29,8 @@ async fn create(
     let publish = request.publish == Some(true);
     let dead_letter = request.dead_letter_config.take().and_then(|config| config.target_arn);
     let handler = request.handler.clone().unwrap_or_default();
-    let unpacked = App::blocking(move || settings::unpack(zip_file.as_deref(), &handler)).await;
-    let (package, upload) = unpacked?;
+    let unpacked = app.functions.aside(move || settings::unpack(zip_file.as_deref(), &handler)).await;
+    let (package, upload) = unpacked.unwrap_or_else(|| Err(settings::stopping()))?;
     let record = record(app, name, request, &package, &upload)?;
     let (of, scope, wasm) = (caller.clone(), caller.scope(), package.wasm);
     let made = app

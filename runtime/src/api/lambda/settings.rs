@@ -194,6 +194,11 @@ pub(super) fn unpack(zip_file: Option<&str>, handler: &str) -> Result<(Package, 
     }
 }
 
+/// The process ends while an upload is unpacked.
+pub(super) fn stopping() -> Fault {
+    Fault::new("ServiceException", "Logboom is stopping.").status(500)
+}
+
 /// Refuses grants and budgets that mean nothing.
 ///
 /// # Errors

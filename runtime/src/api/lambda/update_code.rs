@@ -27,7 +27,8 @@ async fn update(
     let publish = request.publish == Some(true);
     let before = app.meta.read(|tx| lookup::function(tx, caller, &name))?;
     let handler = before.handler;
-    let (package, upload) = App::blocking(move || settings::unpack(zip_file.as_deref(), &handler)).await?;
+    let unpacked = app.functions.aside(move || settings::unpack(zip_file.as_deref(), &handler)).await;
+    let (package, upload) = unpacked.unwrap_or_else(|| Err(settings::stopping()))?;
     let staged = Staged {
         digest: create::digest(&package.wasm),
         manifest: package.manifest,

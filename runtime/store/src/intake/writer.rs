@@ -64,9 +64,9 @@ struct QueueState {
 }
 
 /// The most that a commit takes of what functions write beside that of clients, unless one batch alone is larger ...
-const BEHIND_BYTES: u64 = 256 << 10;
+const BEHIND_BYTES: u64 = 64 << 10;
 /// ... and when no client waits.
-const BEHIND_ALONE_BYTES: u64 = 1 << 20;
+const BEHIND_ALONE_BYTES: u64 = 256 << 10;
 
 /// What the bookkeeping of one waiting batch counts as.
 const WAITING_OVERHEAD_BYTES: u64 = 200;
@@ -390,17 +390,17 @@ mod tests {
             let waiting = Waiting { batch, cipher: Arc::clone(&cipher), on_durable: Box::new(|_| ()) };
             assert!(queue.push(waiting, &Limits::default(), 0).is_none());
         };
-        push(1, 1, 400 << 10);
-        push(2, 1, 100 << 10);
-        push(3, 2, 100 << 10);
-        push(4, 1, 100 << 10);
+        push(1, 1, 100 << 10);
+        push(2, 1, 25 << 10);
+        push(3, 2, 25 << 10);
+        push(4, 1, 25 << 10);
         push(5, 0, 10);
         push(6, 0, 10);
         assert_eq!(taken(&queue), [(5, 0), (6, 0), (1, 1)]);
         push(7, 0, 10);
         assert_eq!(taken(&queue), [(7, 0), (2, 1), (3, 2)]);
-        push(8, 1, 400 << 10);
-        push(9, 1, 700 << 10);
+        push(8, 1, 100 << 10);
+        push(9, 1, 175 << 10);
         assert_eq!(taken(&queue), [(4, 1), (8, 1)]);
         queue.close();
         assert_eq!(taken(&queue), [(9, 1)]);

@@ -68,6 +68,14 @@ fn a_zip_bomb_stops_at_the_bound() {
     assert!(packed.len() < 100 << 10, "it is a bomb");
     assert!(matches!(unpack(&packed, "", 1 << 20), Err(CompileError::TooLarge(_))));
     assert!(matches!(unpack(&bomb, "", 1 << 20), Err(CompileError::TooLarge(_))));
+    // What it says of its size does not help it.
+    let mut small = packed;
+    let (honest, lie) = ((8_u32 << 20).to_le_bytes(), 100_u32.to_le_bytes());
+    let places: Vec<usize> =
+        small.windows(4).enumerate().filter(|(_, four)| *four == honest).map(|(at, _)| at).collect();
+    assert!(places.len() >= 2, "in front of the entry and in the directory");
+    places.into_iter().for_each(|at| small[at..at + 4].copy_from_slice(&lie));
+    assert!(unpack(&small, "", 1 << 20).is_err());
 }
 
 proptest! {
