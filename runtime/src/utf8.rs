@@ -7,6 +7,13 @@ pub(crate) fn repaired(bytes: &[u8]) -> Cow<'_, str> {
     simdutf8::basic::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
+/// Whether messages that stand as for [`push_messages`] are text, each for itself.
+pub(crate) fn are_texts(text: &[u8], start: usize, ends: &[u32]) -> bool {
+    let last = ends.last().map_or(start, |end| *end as usize);
+    let whole = simdutf8::basic::from_utf8(&text[start..last]);
+    whole.is_ok_and(|whole| ends.iter().all(|end| whole.is_char_boundary(*end as usize - start)))
+}
+
 /// Adds messages that stand one after another in `text` from `start` on, each to one of `ends`. They are looked at
 /// together: that is faster than one after the other.
 pub(crate) fn push_messages<'a>(text: &'a [u8], start: usize, ends: &[u32], texts: &mut Vec<Cow<'a, str>>) {
@@ -42,6 +49,8 @@ mod tests {
             text.extend_from_slice(b"\xffbehind");
             let mut found = Vec::new();
             push_messages(&text, 7, &ends, &mut found);
+            let are_texts = found.iter().all(|text| matches!(text, Cow::Borrowed(_)));
+            assert_eq!(super::are_texts(&text, 7, &ends), are_texts);
             found.into_iter().map(Cow::into_owned).collect()
         };
         assert_eq!(texts(&["zwölf".as_bytes(), b"", b"x"]), ["zwölf", "", "x"]);

@@ -10,7 +10,7 @@ from test_subscription_delivery import consumer, consumers, deliveries, subscrib
 
 
 def test_a_stalled_subscription_catches_up_from_segments_in_order(make_server, tmp_path, name):
-    (tmp_path / "boot.toml").write_text("[limits]\nmemtable_bytes = 1048576\n")
+    (tmp_path / "boot.toml").write_text("[limits]\nmemtable_bytes = 1048576\nrecent_bytes = 0\n")
     fresh = make_server("--config", str(tmp_path / "boot.toml"))
     group, function = name("/behind/segments"), name("stalled")
     deploy(fresh, function, guest("hostile_guest"), Environment={"Variables": {"behaviour": "retry"}})

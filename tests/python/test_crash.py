@@ -20,6 +20,7 @@ retention_schedule = "* * * * * *"
 
 [limits]
 memtable_bytes = 300_000
+recent_bytes = 400_000
 merge_segment_bytes = 200_000
 """
 

@@ -3,6 +3,7 @@ in filter patterns and as metric values."""
 
 import json
 import re
+import time
 
 import pytest
 
@@ -122,6 +123,23 @@ def test_what_fails_is_tried_again_with_the_same_id(virtual, name):
     seen = deliveries(virtual, function)
     assert [count for _, _, count in seen] == [2, 1]
     assert consumer(virtual, "f")["attempts"] == 0 and consumer(virtual, "f").get("failure") is None
+
+
+def test_a_deleted_subscription_makes_no_more_calls(server, name):
+    group, function = name("/delivery/deleted"), name("slow")
+    deploy(server, function, guest("hostile_guest"), Timeout=1, Environment={"Variables": {"behaviour": "sleep"}})
+    server.logs.create_log_group(logGroupName=group)
+    for stream in range(6):
+        server.logs.create_log_stream(logGroupName=group, logStreamName=f"s{stream}")
+    subscribe(server, group, function, pattern="", filter_name="deleted")
+    for stream in range(6):
+        server.put(group, f"s{stream}", ["one"], create=False)
+    calls = lambda: sum("START" in line for line in lines(server, function))  # noqa: E731
+    assert eventually(calls)
+    server.logs.delete_subscription_filter(logGroupName=group, filterName="deleted")
+    made = calls()
+    time.sleep(3.5)
+    assert calls() <= made + 1, "the one that was under way ends"
 
 
 def test_what_never_succeeds_becomes_a_dead_letter(make_server, tmp_path):

@@ -22,7 +22,7 @@ pub(crate) const PREFIX: &str = "/aws/lambda/";
 const EVENT_OVERHEAD: u64 = 26;
 
 /// Bytes that are stored at once. Small, so that clients whose events are stored meanwhile wait little.
-const PIECE_BYTES: u64 = batch::BYTES_MAX / 8;
+const PIECE_BYTES: u64 = batch::BYTES_MAX / 16;
 
 /// The streams this process writes to, by function id and version: the day, and the group and stream of that day.
 #[derive(Default)]
@@ -152,8 +152,8 @@ mod tests {
         let lines = |count: usize, length: usize| vec![(0, "x".repeat(length)); count];
         let sizes = |lines: &[(i64, String)]| batches(lines).map(<[_]>::len).collect::<Vec<_>>();
         assert_eq!(sizes(&lines(3, 1)), [3]);
-        assert_eq!(sizes(&lines(10_001, 1)), [4_854, 4_854, 293]);
-        assert_eq!(sizes(&lines(5, 60_000)), [2, 2, 1]);
+        assert_eq!(sizes(&lines(10_001, 1)), [2_427, 2_427, 2_427, 2_427, 293]);
+        assert_eq!(sizes(&lines(5, 30_000)), [2, 2, 1]);
         assert_eq!(sizes(&lines(2, 500_000)), [1, 1]);
         assert!(sizes(&[]).is_empty());
     }

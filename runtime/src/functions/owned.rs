@@ -1,4 +1,5 @@
-//! Owns what a call is given while it runs on the threads of guests: a copy, since whoever asks may go away meanwhile.
+//! Owns what a call is given while it runs on the threads of guests: a copy, or events that it holds itself, since whoever
+//! asks may go away meanwhile.
 //! Refuses to know when it is made.
 
 use std::borrow::Cow;
@@ -53,15 +54,15 @@ impl Batch {
         self.events.iter().map(event).collect()
     }
 
-    fn packed(&self) -> Packed<'_> {
+    fn into_packed(self) -> Packed<'static> {
         let timestamps: Vec<i64> = self.events.iter().map(|(timestamp, ..)| *timestamp).collect();
         // A batch is at most a few MiB.
         let end = |(.., end): &(i64, i64, usize)| u32::try_from(*end).unwrap_or(u32::MAX);
         Packed {
             timestamps: timestamps.into(),
             ends: self.events.iter().map(end).collect(),
-            text: self.text.as_bytes().into(),
             now_ms: self.events.iter().map(|(_, ingestion_ms, _)| *ingestion_ms).max().unwrap_or(0),
+            text: self.text.into_bytes().into(),
         }
     }
 }
@@ -105,7 +106,7 @@ impl Owned {
             Owned::Filter(context, batch) if module.has(Role::Filter) => {
                 map(host.filter(module, call, &context, &batch.lent()).await, Answer::Verdicts)
             }
-            Owned::Filter(context, batch) => packed(host, module, call, &context, &batch.packed()).await,
+            Owned::Filter(context, batch) => packed(host, module, call, &context, &batch.into_packed()).await,
             Owned::FilterHeld(context, held) if module.has(Role::Filter) => {
                 let texts = messages(&held);
                 map(host.filter(module, call, &context, &lent(&held, &texts)).await, Answer::Verdicts)
@@ -146,7 +147,12 @@ struct Packed<'a> {
 }
 
 impl<'a> Packed<'a> {
+    /// What was damaged is repaired, as everywhere.
     fn of(held: &'a [Held]) -> Packed<'a> {
+        let is_text = |lent: Lent<'_>| utf8::are_texts(lent.text(), lent.start(), lent.ends());
+        if !held.iter().map(Held::lend).all(is_text) {
+            return Batch::of(&lent(held, &messages(held))).into_packed();
+        }
         let empty =
             Packed { timestamps: Cow::Borrowed(&[]), ends: Vec::new(), text: Cow::Borrowed(&[]), now_ms: 0 };
         held.iter().fold(empty, |packed, held| packed.with(held.lend()))

@@ -156,7 +156,7 @@ pub(super) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
         Err(reason) => return Ran { result: Err(InvokeError::Refused(reason)), lines: Vec::new() },
     };
     let booked = match Booked::begin(app, ready, cause) {
-        Ok(booked) => booked,
+        Ok(booked) => Arc::new(booked),
         Err(error) => return refused(app, ready, cause, pure, error).await,
     };
     let watching = functions.shadows.watch(ready, cause, &work);
@@ -165,18 +165,25 @@ pub(super) async fn run(app: &Arc<App>, ready: &Ready, cause: &Cause, work: Work
         let guest = ForGuest::new(app, ready, cause.hop);
         let guest = Arc::new(if watching.is_some() { guest.remembering() } else { guest });
         let call = call(ready, cause, timeout_ms, Arc::clone(&grants), guest.clone());
-        let is_last = conflicts == CONFLICTS_MAX;
-        let attempt = Attempt::new(app, (ready, cause), guest, (pure, watching.is_some(), is_last));
-        let Some(Settled { invoked, served, lines }) = attempt.make(call, &work).await else {
+        let attempt = Attempt {
+            app: Arc::clone(app),
+            ready: ready.clone(),
+            cause: cause.clone(),
+            guest,
+            booked: Arc::clone(&booked),
+            place: Arc::clone(&place),
+            pure,
+            is_watched: watching.is_some(),
+            is_last: conflicts == CONFLICTS_MAX,
+        };
+        let Some(Settled { result, served, lines }) = attempt.make(call, &work).await else {
             conflicts += 1;
             continue;
         };
-        booked.end(ready, &invoked);
-        place.ended(&invoked);
         if let (Some(watching), Some(served)) = (watching, served) {
             shadow::show(app, watching, served, (ready, cause), &work);
         }
-        return Ran { result: invoked.result, lines };
+        return Ran { result, lines };
     }
 }
 
@@ -191,14 +198,14 @@ async fn refused(app: &Arc<App>, ready: &Ready, cause: &Cause, pure: bool, error
 }
 
 /// A call in the books: one that is dropped on the way is not running any more either.
-struct Booked<'a> {
-    app: &'a App,
+pub(super) struct Booked {
+    app: Arc<App>,
     key: LedgerKey,
     given: usize,
 }
 
-impl<'a> Booked<'a> {
-    fn begin(app: &'a App, ready: &Ready, cause: &Cause) -> Result<Booked<'a>, InvokeError> {
+impl Booked {
+    fn begin(app: &Arc<App>, ready: &Ready, cause: &Cause) -> Result<Booked, InvokeError> {
         let key = LedgerKey {
             function: ready.record.id,
             version: ready.record.version.clone(),
@@ -206,10 +213,10 @@ impl<'a> Booked<'a> {
         };
         let budget_ms = ledger::budget_ms(&ready.record).map_err(InvokeError::Refused)?;
         app.functions.ledger.begin(&key, budget_ms, app.clock.now_ms())?;
-        Ok(Booked { app, key, given: cause.events })
+        Ok(Booked { app: Arc::clone(app), key, given: cause.events })
     }
 
-    fn end(&self, ready: &Ready, invoked: &Invoked<Answer>) {
+    pub(super) fn end(&self, ready: &Ready, invoked: &Invoked<Answer>) {
         let counted = Counted {
             digest: ready.module.digest(),
             error: invoked.result.as_ref().err(),
@@ -221,7 +228,7 @@ impl<'a> Booked<'a> {
     }
 }
 
-impl Drop for Booked<'_> {
+impl Drop for Booked {
     fn drop(&mut self) {
         self.app.functions.ledger.leave(self.key.function);
     }

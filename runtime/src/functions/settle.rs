@@ -9,28 +9,30 @@ use wasm::{Call, InvokeError, Invoked, end_line, report_line, start_line};
 
 use super::effects::{self, Uncommitted};
 use super::owned::Owned;
-use super::run::{Answer, Cause, Rows, Work, error_line, map};
+use super::run::{Answer, Booked, Cause, Rows, Work, error_line, map};
 use super::services::ForGuest;
 use super::shadow::Served;
-use super::{Ready, output};
+use super::{Place, Ready, output};
 use crate::app::App;
 
 /// A call that is to be made.
 pub(super) struct Attempt {
-    app: Arc<App>,
-    ready: Ready,
-    cause: Cause,
-    guest: Arc<ForGuest>,
-    pure: bool,
+    pub(super) app: Arc<App>,
+    pub(super) ready: Ready,
+    pub(super) cause: Cause,
+    pub(super) guest: Arc<ForGuest>,
+    pub(super) booked: Arc<Booked>,
+    pub(super) place: Arc<Place>,
+    pub(super) pure: bool,
     /// Whether a shadow is to see what it does.
-    is_watched: bool,
+    pub(super) is_watched: bool,
     /// Whether a conflict with other calls is its end.
-    is_last: bool,
+    pub(super) is_last: bool,
 }
 
 /// A call that was made; its effects are durable and its lines stored.
 pub(super) struct Settled {
-    pub(super) invoked: Invoked<Answer>,
+    pub(super) result: Result<Answer, InvokeError>,
     /// For a shadow.
     pub(super) served: Option<Served>,
     /// Its lines as they are in the log group.
@@ -38,16 +40,6 @@ pub(super) struct Settled {
 }
 
 impl Attempt {
-    pub(super) fn new(
-        app: &Arc<App>,
-        (ready, cause): (&Ready, &Cause),
-        guest: Arc<ForGuest>,
-        (pure, is_watched, is_last): (bool, bool, bool),
-    ) -> Attempt {
-        let (app, ready, cause) = (Arc::clone(app), ready.clone(), cause.clone());
-        Attempt { app, ready, cause, guest, pure, is_watched, is_last }
-    }
-
     /// Makes the call. `None`: another one changed the state that it had read, and it is to be made again.
     // Boxed: what it stores may go through a transformer, which is a call like this one.
     pub(super) fn make<'a>(self, call: Call, work: &'a Work<'a>) -> BoxFuture<'a, Option<Settled>> {
@@ -69,8 +61,7 @@ impl Attempt {
             let invoked = work.make(&self.app.functions.host, &self.ready.module, &call).await;
             self.settle(invoked, started_ms).await
         });
-        let stopped =
-            || Settled { invoked: Invoked::refused(InvokeError::Stopped), served: None, lines: Vec::new() };
+        let stopped = || Settled { result: Err(InvokeError::Stopped), served: None, lines: Vec::new() };
         made.await.unwrap_or_else(|| Some(stopped()))
     }
 
@@ -87,10 +78,12 @@ impl Attempt {
                 Err(error) => invoked.result = Err(error.into()),
             }
         }
+        self.booked.end(ready, &invoked);
+        self.place.ended(&invoked);
         let lines = self.lines(&invoked, started_ms);
         let shown = lines.iter().map(|(_, line)| line.clone()).collect();
         output::append(app, ready, cause.hop, lines).await;
-        Some(Settled { invoked, served: seen.flatten(), lines: shown })
+        Some(Settled { result: invoked.result, served: seen.flatten(), lines: shown })
     }
 
     /// What is written to the function's log group: times and lines. A pure call is as frequent as the events it

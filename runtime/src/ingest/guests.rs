@@ -9,7 +9,7 @@ use store::{Event, GroupId, Held};
 
 use wasm::{LogEvent, Records as _, Role, Verdict};
 
-use super::matching::{Answers, Matched, PART_EVENTS, Parts, in_parts, text};
+use super::matching::{Answers, Matched, Parts, in_parts, text};
 use crate::app::App;
 use crate::functions::events::{self, Given, Origin};
 use crate::functions::once::{Handed, Once};
@@ -20,6 +20,12 @@ use crate::records::calls::{self, Part};
 
 pub(crate) use crate::functions::attach::{Purpose, Unusable};
 pub(crate) use crate::functions::events::Why;
+
+/// Events that a filter is asked about at once: its time is short.
+const FILTER_EVENTS: usize = 2_000;
+
+/// Events that an extractor is asked about at once: their values are counted too.
+const EXTRACTOR_EVENTS: usize = 1_000;
 
 /// Events that a packed filter is asked about at once.
 const PACKED_EVENTS: usize = 4_000;
@@ -239,12 +245,13 @@ pub(crate) async fn parts(
     count: usize,
     purpose: Purpose,
 ) -> Result<Parts, String> {
-    if count <= PART_EVENTS {
-        return Ok(Parts { count, events: PART_EVENTS, at_once: 1 });
+    let least = if matches!(purpose, Purpose::Filter) { FILTER_EVENTS } else { EXTRACTOR_EVENTS };
+    if count <= least {
+        return Ok(Parts { count, events: least, at_once: 1 });
     }
     let ready = asker.ready(app, delivery_id).await?;
     let is_packed = matches!(purpose, Purpose::Filter) && !ready.module.has(Role::Filter);
-    let events = if is_packed { PACKED_EVENTS } else { PART_EVENTS };
+    let events = if is_packed { PACKED_EVENTS } else { least };
     Ok(Parts { count, events, at_once: app.functions.free_places(ready.record.id) })
 }
 

@@ -13,9 +13,6 @@ use store::{Event, Needle};
 use super::guests::{self, Asker, Batch, Purpose};
 use crate::app::App;
 
-/// Events that a pure function is asked about at once: its time is short.
-pub(crate) const PART_EVENTS: usize = 2_000;
-
 /// Events of one batch that a function may fail on; more, and it is the function that is broken.
 const BAD_EVENTS_MAX: usize = 10;
 

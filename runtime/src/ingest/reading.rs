@@ -1,4 +1,5 @@
-//! Owns reading a page of the log by position: what has to come from the disk, off the request threads. Refuses to know who reads.
+//! Owns reading the log by position: what has to come from the disk, off the threads that answer. Refuses to know who
+//! reads.
 
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use store::{GroupId, Page, PageLimit, Position, Unread};
 use crate::app::App;
 use crate::records::gaps::Gap;
 
-/// Events of `groups` from `next` to `end` (excluded), in the order of arrival.
+/// Events of `groups` from `next` to `end` (excluded), in the order of arrival; a page that lies in memory may be shorter
+/// than it has to be.
 ///
 /// # Errors
 /// A sentence, when the storage fails.
@@ -23,6 +25,21 @@ pub(crate) async fn page(
     if let Some(page) = store.scan_memory_by_position(Position::at(next), end, limit, Some(&groups)) {
         return Ok(page);
     }
+    whole(app, next, end, limit, groups).await
+}
+
+/// As [`page`], but never shorter than its limit or its end: what lies in memory is no end of it.
+///
+/// # Errors
+/// As [`page`].
+pub(crate) async fn whole(
+    app: &Arc<App>,
+    next: u64,
+    end: Position,
+    limit: PageLimit,
+    groups: Vec<GroupId>,
+) -> Result<Page, String> {
+    let store = Arc::clone(&app.store);
     let read = move || store.scan_by_position(Position::at(next), end, limit, Some(&groups));
     App::blocking(read).await.map_err(|error| error.to_string())
 }

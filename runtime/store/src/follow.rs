@@ -11,10 +11,9 @@ use crate::column_block::ColumnBlock;
 use crate::error::{ReadError, Unread};
 use crate::held::Held;
 use crate::id::{GroupId, Position};
-use crate::lend::Lent;
+use crate::lend::{Lent, Marks};
 use crate::manifest::Swept;
 use crate::memtable::Chunks;
-use crate::view::Hidden;
 
 /// How much one page may hold; at least one event is returned if there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,16 +123,13 @@ impl Filling {
     }
 
     /// Takes events from batches in memory; they stay where they are.
-    pub(crate) fn take_memory(&mut self, chunks: &Chunks, end_seq: u64, hidden: &Hidden) {
-        for chunk in chunks {
-            let batch = &chunk.batch;
-            if !self.wants(batch.group) || hidden.is_deleted(batch.group, batch.stream) {
-                continue;
-            }
+    pub(crate) fn take_memory(&mut self, chunks: &Chunks, marks: &Marks, end_seq: u64) {
+        for (chunk, marks) in chunks.iter().zip(marks) {
+            let Some(marks) = marks.as_ref().filter(|_| self.wants(chunk.batch.group)) else { continue };
             let whole = Held::of_chunk(chunk);
             let row = |seq: u64| usize::try_from(seq.saturating_sub(chunk.first_seq)).unwrap_or(usize::MAX);
             let (first, end) = (row(self.next_seq()), row(self.to_seq).min(whole.len()));
-            for rows in visible(&whole.lend(), first..end, hidden.marks(batch.group)) {
+            for rows in visible(&whole.lend(), first..end, marks) {
                 let (held, wanted) = (whole.slice(rows.clone()), rows.len());
                 let room = self.room(&held.lend());
                 if room > 0 {

@@ -234,7 +234,7 @@ impl Store {
         let mut left = bytes.max(1);
         while lent.next.seq < to_seq && left > 0 {
             let next = lent.next.seq;
-            let Some((stretch, marks)) = self.stretch(next, to_seq, left) else {
+            let Some((stretch, marks)) = self.stretch(next, to_seq, left, None) else {
                 lent.next.seq = to_seq;
                 break;
             };

@@ -292,19 +292,15 @@ impl Store {
         let to_seq = to.seq.min(self.engine.durable_seq());
         let mut filling = Filling::new(from.seq, to_seq, limit, groups);
         while !filling.is_done() {
-            let view = self.engine.view();
-            match view.stretch(filling.next_seq(), to_seq, filling.bytes_left(), filling.groups()) {
+            match self.stretch(filling.next_seq(), to_seq, filling.bytes_left(), filling.groups()) {
                 None => {
                     filling.pass(to_seq);
                     break;
                 }
-                Some(Stretch::Memory { chunks, end_seq }) => {
-                    filling.take_memory(&chunks, end_seq, &view.hidden);
+                Some((Stretch::Memory { chunks, end_seq }, marks)) => {
+                    filling.take_memory(&chunks, &marks, end_seq);
                 }
-                Some(Stretch::Sealed { blocks, end_seq }) => {
-                    drop(view);
-                    filling.take_sealed(blocks, end_seq)?;
-                }
+                Some((Stretch::Sealed { blocks, end_seq }, _)) => filling.take_sealed(blocks, end_seq)?,
             }
         }
         Ok(filling.page)
@@ -326,14 +322,13 @@ impl Store {
             if filling.is_done() {
                 break;
             }
-            let view = self.engine.view();
-            match view.stretch(filling.next_seq(), to_seq, filling.bytes_left(), Some(&[])) {
+            match self.stretch(filling.next_seq(), to_seq, filling.bytes_left(), Some(&[])) {
                 None => filling.pass(to_seq),
-                Some(Stretch::Memory { chunks, end_seq }) => {
-                    filling.take_memory(&chunks, end_seq, &view.hidden);
+                Some((Stretch::Memory { chunks, end_seq }, marks)) => {
+                    filling.take_memory(&chunks, &marks, end_seq);
                 }
-                Some(Stretch::Sealed { .. }) if filling.next_seq() == from.seq => return None,
-                Some(Stretch::Sealed { .. }) => break,
+                Some((Stretch::Sealed { .. }, _)) if filling.next_seq() == from.seq => return None,
+                Some((Stretch::Sealed { .. }, _)) => break,
             }
         }
         Some(filling.page)
@@ -345,10 +340,17 @@ impl Store {
         self.engine.follow();
     }
 
-    /// The stretch of the order of arrival from `seq` on, and what of it is hidden.
-    pub(crate) fn stretch(&self, seq: u64, to_seq: u64, bytes: u64) -> Option<(Stretch, Marks)> {
+    /// The stretch of the order of arrival from `seq` on, as [`View::stretch`](crate::view::View::stretch), and what of it
+    /// is hidden. The view is held no longer: who reads may stand behind those who wait for it.
+    pub(crate) fn stretch(
+        &self,
+        seq: u64,
+        to_seq: u64,
+        bytes: u64,
+        groups: Option<&[GroupId]>,
+    ) -> Option<(Stretch, Marks)> {
         let view = self.engine.view();
-        let stretch = view.stretch(seq, to_seq, bytes, None)?;
+        let stretch = view.stretch(seq, to_seq, bytes, groups)?;
         let marks = marks_of(&stretch, &view.hidden);
         Some((stretch, marks))
     }

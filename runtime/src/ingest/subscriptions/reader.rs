@@ -41,13 +41,19 @@ pub(super) async fn run(
     mut stopping: watch::Receiver<bool>,
 ) {
     let id = first.id;
-    let mut reader = Reader::new(app, first);
+    let mut reader = Reader::new(app, &directory, first);
     while !*stopping.borrow() {
         let until_ms = match reader.step().await {
-            Ok(Step::More) => Some(i64::MIN),
+            Ok(Step::More) => {
+                // A page that lies in memory waits for nothing: others live on the thread too.
+                tokio::task::yield_now().await;
+                Some(i64::MIN)
+            }
             Ok(Step::Rest { until_ms }) => until_ms,
             Err(error) => {
                 reader.failed(error);
+                // What is done must not wait for what fails behind it.
+                reader.write_done().await.unwrap_or_else(|error| reader.failed(error));
                 Some(reader.app.clock.now_ms() + FAILED_PAUSE_MS)
             }
         };
@@ -74,6 +80,7 @@ enum Step {
 
 struct Reader {
     app: Arc<App>,
+    directory: Directory,
     subscription: Arc<Subscription>,
     /// `None` until read from metadata.
     progress: Option<Progress>,
@@ -91,9 +98,10 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(app: Arc<App>, subscription: Arc<Subscription>) -> Reader {
+    fn new(app: Arc<App>, directory: &Directory, subscription: Arc<Subscription>) -> Reader {
+        let directory = Arc::clone(directory);
         let (progress, delivery, page, failure) = (None, None, None, None);
-        Reader { app, subscription, progress, written: 0, is_done: false, delivery, page, failure }
+        Reader { app, directory, subscription, progress, written: 0, is_done: false, delivery, page, failure }
     }
 
     async fn step(&mut self) -> Result<Step, String> {
@@ -146,7 +154,11 @@ impl Reader {
             end = self.app.store.durable_position();
         }
         if self.page.is_none() {
-            self.read(next, end, PAGE).await?;
+            // Retention waits until it is said what was read.
+            let fan_out = Arc::clone(&self.app.fan_out);
+            let _reading = fan_out.reading().await;
+            self.page = Some(reading::page(&self.app, next, end, PAGE, vec![self.group()]).await?);
+            self.report();
         }
         // Looked at while it stays where it is: it is read again only by another process.
         let Some(page) = self.page.take() else { return Ok(Step::More) };
@@ -175,10 +187,12 @@ impl Reader {
 
     /// Reads the events of a delivery that was begun before a restart.
     async fn resume(&mut self, next: u64, pending: Pending) -> Result<Step, String> {
-        let all = PageLimit { events: usize::MAX, bytes: u64::MAX };
-        self.read(next, Position::at(pending.to), all).await?;
+        let (all, end) = (PageLimit { events: usize::MAX, bytes: u64::MAX }, Position::at(pending.to));
         // What loops or cannot be read was counted when the delivery was begun.
-        let Some(page) = self.page.take() else { return Ok(Step::More) };
+        let fan_out = Arc::clone(&self.app.fan_out);
+        let reading = fan_out.reading().await;
+        let page = reading::whole(&self.app, next, end, all, vec![self.group()]).await?;
+        drop(reading);
         let events = self.matched(&page).await?;
         let missed = pending.events.saturating_sub(events.len() as u64);
         if missed > 0 {
@@ -204,15 +218,8 @@ impl Reader {
         Ok(Step::More)
     }
 
-    /// Reads events into `page`, and says so before retention may take some of them away.
-    async fn read(&mut self, next: u64, end: Position, limit: PageLimit) -> Result<(), String> {
-        let fan_out = Arc::clone(&self.app.fan_out);
-        let _reading = fan_out.reading().await;
-        let group = GroupId(self.subscription.group);
-        let page = reading::page(&self.app, next, end, limit, vec![group]).await?;
-        self.page = Some(page);
-        self.report();
-        Ok(())
+    fn group(&self) -> GroupId {
+        GroupId(self.subscription.group)
     }
 
     /// The gaps of a page: what loops, and what cannot be read.
@@ -316,13 +323,13 @@ impl Reader {
     }
 
     /// What became of each part. Behind one that comes again no other of its stream is handed over: a stream is
-    /// handed over in its order.
+    /// handed over in its order. Nothing is handed over once the subscription is deleted.
     async fn hand_over(&self, delivery: &Delivery, made: &[Part]) -> Vec<Option<Delivered>> {
         let source = self.subscription.consumer();
         let mut outcomes = Vec::with_capacity(delivery.parts.len());
         let mut stuck = None;
         for part in &delivery.parts {
-            if stuck == Some(part.stream) {
+            if stuck == Some(part.stream) || find(&self.directory, self.subscription.id).is_none() {
                 outcomes.push(None);
                 continue;
             }
