@@ -9,9 +9,10 @@ For each kind a fresh server gets `--puts` batches a second; a good function is 
 events of a group by a subscription. Four callers invoke a function, together up to `--calls` times a second and no faster
 than they are answered: by turns a tame one and the hostile one (or they deploy it, where the module itself is hostile),
 `--rounds` times `--seconds` each. Clients, callers and server share the machine, so what is compared is the same load
-with a guest that is hostile and one that is not; `control` compares the tame one with itself and tells what the machine's
-noise is. Prints p50 and p99 of both, the median of the turns, and their ratio; exits 1 where p99 grows by half or more,
-or the good function failed or lost an event.
+with a guest that is hostile and one that is not. Two kinds are no guests: `control` compares the tame one with itself and
+tells what the machine's noise is; `neighbour` keeps a core busy with another process of the lowest priority, and tells what
+that alone costs on the machine. Prints p50 and p99 of both, the median of the turns, and their ratio; exits 1 where p99
+grows by half or more, or the good function failed or lost an event.
 """
 
 import argparse
@@ -207,11 +208,19 @@ def truncated(guests):
     return one
 
 
+def neighbour(_client, _name):
+    """Keeps a core busy in the callers' own process, and touches memory that is new."""
+    end = time.monotonic() + 0.05
+    while time.monotonic() < end:
+        bytearray(4 << 20)
+
+
 BEHAVIOURS = ["loop", "host-loop", "sleep", "memory", "stack", "gigabyte", "flood", "panic", "huge"]
 LINK_LOCAL = "http://169.254.169.254"
 KINDS = {
-    # Not hostile: what the machine's own noise is.
+    # No guests: what the machine's own noise is.
     "control": invoked("hostile_guest"),
+    "neighbour": (lambda *_: None, neighbour),
     **{kind: invoked("hostile_guest", behaviour=kind) for kind in BEHAVIOURS},
     "fork-bomb": invoked("hostile_guest", tags={"logboom:allow-logs": "/out"}, behaviour="fork-bomb"),
     "start": invoked(loop_in_start),
