@@ -61,7 +61,6 @@ pub(crate) use compiled::Compiled;
 pub(crate) use destinations::Destination;
 pub(crate) use invoker::Invoker;
 pub(crate) use output::PREFIX as OUTPUT_PREFIX;
-pub(crate) use owned::messages;
 pub(crate) use run::{Answer, Cause, Ran, Rows, Work};
 pub(crate) use secrets::SecretPlace;
 pub(crate) use way_out::WayOut;

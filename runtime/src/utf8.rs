@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use store::Held;
+
 /// The text of bytes; what was damaged since is replaced. Looking whether all is well is faster than repairing it.
 pub(crate) fn repaired(bytes: &[u8]) -> Cow<'_, str> {
     simdutf8::basic::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
@@ -14,9 +16,18 @@ pub(crate) fn are_texts(text: &[u8], start: usize, ends: &[u32]) -> bool {
     whole.is_ok_and(|whole| ends.iter().all(|end| whole.is_char_boundary(*end as usize - start)))
 }
 
+/// The messages of events that are held.
+pub(crate) fn messages(held: &[Held]) -> Vec<Cow<'_, str>> {
+    let mut texts = Vec::with_capacity(held.iter().map(Held::len).sum());
+    for lent in held.iter().map(Held::lend) {
+        push_messages(lent.text(), lent.start(), lent.ends(), &mut texts);
+    }
+    texts
+}
+
 /// Adds messages that stand one after another in `text` from `start` on, each to one of `ends`. They are looked at
 /// together: that is faster than one after the other.
-pub(crate) fn push_messages<'a>(text: &'a [u8], start: usize, ends: &[u32], texts: &mut Vec<Cow<'a, str>>) {
+fn push_messages<'a>(text: &'a [u8], start: usize, ends: &[u32], texts: &mut Vec<Cow<'a, str>>) {
     let last = ends.last().map_or(start, |end| *end as usize);
     let whole = simdutf8::basic::from_utf8(&text[start..last]).ok();
     let mut from = start;

@@ -1,6 +1,7 @@
-//! Owns the threads that guests run and are compiled on, with what belongs to them (readers of subscriptions, uploads): as
-//! many as there are cores, apart from those that answer requests and behind them in the eyes of the system. A busy guest lets go only at the next tick of the epoch clock;
-//! on a thread of its own it holds up other guests until then, and no request. Refuses to know what it runs.
+//! Owns the threads that guests run and are compiled on, with what belongs to them (readers of subscriptions, uploads):
+//! as many as there are cores, apart from those that answer requests and behind them in the eyes of the system. A busy
+//! guest lets go only at the next tick of the epoch clock; on a thread of its own it holds up what else lives there until
+//! then, and no request. Refuses to know what it runs.
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;

@@ -108,7 +108,7 @@ impl Owned {
             }
             Owned::Filter(context, batch) => packed(host, module, call, &context, &batch.into_packed()).await,
             Owned::FilterHeld(context, held) if module.has(Role::Filter) => {
-                let texts = messages(&held);
+                let texts = utf8::messages(&held);
                 map(host.filter(module, call, &context, &lent(&held, &texts)).await, Answer::Verdicts)
             }
             Owned::FilterHeld(context, held) => {
@@ -116,15 +116,6 @@ impl Owned {
             }
         }
     }
-}
-
-/// The messages of events as text.
-pub(crate) fn messages(held: &[Held]) -> Vec<Cow<'_, str>> {
-    let mut texts = Vec::with_capacity(held.iter().map(Held::len).sum());
-    for lent in held.iter().map(Held::lend) {
-        utf8::push_messages(lent.text(), lent.start(), lent.ends(), &mut texts);
-    }
-    texts
 }
 
 /// As typed functions get them.
@@ -151,7 +142,7 @@ impl<'a> Packed<'a> {
     fn of(held: &'a [Held]) -> Packed<'a> {
         let is_text = |lent: Lent<'_>| utf8::are_texts(lent.text(), lent.start(), lent.ends());
         if !held.iter().map(Held::lend).all(is_text) {
-            return Batch::of(&lent(held, &messages(held))).into_packed();
+            return Batch::of(&lent(held, &utf8::messages(held))).into_packed();
         }
         let empty =
             Packed { timestamps: Cow::Borrowed(&[]), ends: Vec::new(), text: Cow::Borrowed(&[]), now_ms: 0 };

@@ -17,13 +17,14 @@ use wire::Fault;
 
 pub(super) use services::Before;
 
-use super::owned::Owned;
+use super::owned::{Owned, lent};
 use super::services::ForGuest;
-use super::{Answer, Cause, NotReady, Ready, Work, attach, owned, registry, resolve, run, state};
+use super::{Answer, Cause, NotReady, Ready, Work, attach, registry, resolve, run, state};
 use crate::app::App;
 use crate::meta::{MetaError, Tx, every_function};
 use crate::records::Scope;
 use crate::records::shadows::{self, Shadow};
+use crate::utf8;
 use seen::Seen;
 use services::ForShadow;
 use tally::{About, Tally};
@@ -459,8 +460,8 @@ impl Input {
                 ((*context).clone(), events.iter().map(Kept::of).collect(), Bytes::new())
             }
             Work::FilterHeld(context, held) => {
-                let texts = owned::messages(held);
-                let events = owned::lent(held, &texts).iter().map(Kept::of).collect();
+                let texts = utf8::messages(held);
+                let events = lent(held, &texts).iter().map(Kept::of).collect();
                 ((*context).clone(), events, Bytes::new())
             }
             Work::Lambda(payload) => (BatchContext::default(), Vec::new(), Bytes::copy_from_slice(payload)),

@@ -6,9 +6,10 @@ use pattern::{Document, Kind, Pattern};
 use store::{Event, Held, Page};
 
 use crate::app::App;
-use crate::functions::{HOPS_MAX, messages};
+use crate::functions::HOPS_MAX;
 use crate::ingest::guests::{self, Asker, Batch, texts};
 use crate::ingest::matching::{Matched, matching};
+use crate::utf8;
 
 /// The events of a page that match; those that come through too many deliveries are left out. Events stay where they lie
 /// until it is known which are taken.
@@ -76,7 +77,7 @@ fn may_match(pattern: &Pattern, held: &[Held]) -> Vec<usize> {
     if pattern.kind() == Kind::Everything {
         return (0..count).collect();
     }
-    let texts = messages(held);
+    let texts = utf8::messages(held);
     (0..count).filter(|row| pattern.may_match(&Document::new(&texts[*row]))).collect()
 }
 
