@@ -58,6 +58,10 @@ impl<D: Disk> Disk for Timed<D> {
     fn sync_dir(&self) -> io::Result<()> {
         self.inner.sync_dir()
     }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.inner.free_bytes()
+    }
 }
 
 struct TimedFile {
@@ -69,6 +73,10 @@ struct TimedFile {
 impl DiskFile for TimedFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
         self.inner.append(bytes)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.inner.write_at(offset, bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -92,7 +100,7 @@ impl DiskFile for TimedFile {
 }
 
 pub(super) fn families(app: &App, page: &mut Page) {
-    let help = "fsyncs of files of log data: commits of the intake log and new segments.";
+    let help = "fsyncs of files of log data: commits of the intake log, room behind it and new segments.";
     let took = &app.telemetry.syncs.took;
     page.family("logboom_fsync_duration_seconds", Kind::Histogram, help).histogram(&[], took);
 }

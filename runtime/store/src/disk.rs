@@ -2,7 +2,7 @@
 //! Refuses to know what the files mean.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +44,12 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// As the operating system says.
     fn sync_dir(&self) -> io::Result<()>;
+
+    /// Bytes that may still be written.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn free_bytes(&self) -> io::Result<u64>;
 }
 
 /// One open file.
@@ -53,6 +59,13 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// As the operating system says; [`io::ErrorKind::StorageFull`] when the disk is full.
     fn append(&self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Writes all bytes from the offset on, over what is there; the file grows where it ends before. On an error a part
+    /// of them may be there.
+    ///
+    /// # Errors
+    /// As [`append`](DiskFile::append).
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Makes the bytes durable (fdatasync). After an error the state of the file is unknown.
     ///
@@ -114,12 +127,12 @@ struct FsFile(File);
 
 impl Disk for FsDisk {
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).append(true).create_new(true).open(self.root.join(name))?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.root.join(name))?;
         Ok(Box::new(FsFile(file)))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).append(true).open(self.root.join(name))?;
+        let file = OpenOptions::new().read(true).write(true).open(self.root.join(name))?;
         Ok(Box::new(FsFile(file)))
     }
 
@@ -147,11 +160,23 @@ impl Disk for FsDisk {
     fn sync_dir(&self) -> io::Result<()> {
         File::open(&self.root)?.sync_all()
     }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(&self.root)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
 }
 
 impl DiskFile for FsFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        io::Write::write_all(&mut &self.0, bytes)
+        // Not O_APPEND: with it Linux would write behind the end whatever the offset is.
+        let mut file = &self.0;
+        file.seek(SeekFrom::End(0))?;
+        file.write_all(bytes)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
     }
 
     fn sync(&self) -> io::Result<()> {

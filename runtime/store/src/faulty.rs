@@ -320,6 +320,11 @@ impl World {
         Ok(())
     }
 
+    /// Bytes of all files.
+    fn used(&self) -> u64 {
+        self.names.values().map(|&inode| self.inodes[inode].current.len() as u64).sum()
+    }
+
     fn name(&mut self, op: NameOp) {
         apply(&mut self.names, &op);
         self.pending.push(op);
@@ -369,6 +374,11 @@ impl Disk for FaultyDisk {
         world.pending.clear();
         Ok(())
     }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let world = self.world();
+        Ok(world.faults.bytes_max.map_or(u64::MAX, |max| max.saturating_sub(world.used())))
+    }
 }
 
 impl FaultyFile {
@@ -388,7 +398,7 @@ impl FaultyFile {
             }
             return Err(error);
         }
-        let used: u64 = world.names.values().map(|&inode| world.inodes[inode].current.len() as u64).sum();
+        let used = world.used();
         let room = world.faults.bytes_max.map_or(u64::MAX, |max| max.saturating_sub(used));
         let size = world.inodes[self.inode].current.len();
         let over = size.saturating_sub(at);
@@ -404,7 +414,7 @@ impl FaultyFile {
     pub fn set_size(&self, size: u64) -> io::Result<()> {
         let mut world = self.disk.world();
         world.call()?;
-        let used: u64 = world.names.values().map(|&inode| world.inodes[inode].current.len() as u64).sum();
+        let used = world.used();
         let before = world.inodes[self.inode].current.len() as u64;
         if size > before && world.faults.bytes_max.is_some_and(|max| used - before + size > max) {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
@@ -418,6 +428,10 @@ impl DiskFile for FaultyFile {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
         let end = self.size()?;
         self.write_at(end, bytes)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        FaultyFile::write_at(self, offset, bytes)
     }
 
     fn sync(&self) -> io::Result<()> {

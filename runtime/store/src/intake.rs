@@ -20,6 +20,8 @@ use crate::keys::KeyError;
 //   5  zero     3 bytes
 //   8  first    u64, the seq in the file name
 //
+// Behind the last frame there may be zeros, room for commits to come.
+//
 // Then frames, one for each batch:
 //   0  magic    u32, so that reading can go on behind a damaged frame
 //   4  length   u32, bytes of the payload with its tag; 0 in a frame of kind 1

@@ -44,10 +44,15 @@ pub(crate) fn replay(
     for (index, (first_seq, name)) in files.into_iter().enumerate() {
         let bytes = read_all(disk, name)?;
         let newest = index == last;
+        // A file is begun behind all that was acknowledged before it.
+        if index > 0 && first_seq > replayed.end_seq {
+            replayed.damaged.push(format!("events {}..{first_seq} are missing", replayed.end_seq));
+            replayed.end_seq = first_seq;
+        }
         let clear = check_header(name, first_seq, &bytes, newest, &mut replayed)?;
         let mut generation = Generation::new(first_seq, name.clone());
         let pieces = pieces(name, &bytes, clear, ciphers)?;
-        take_pieces(pieces, bytes.len(), newest, sealed_seq, &mut generation, &mut replayed);
+        take_pieces(pieces, written(&bytes), newest, sealed_seq, &mut generation, &mut replayed);
         if newest {
             replayed.newest_file = Some(name.clone());
         }
@@ -87,6 +92,11 @@ fn check_header(
     Ok(!matches!(header, Header::Good { clear: false, .. }))
 }
 
+/// What is left without the zeros at the end. Of a whole frame that may be its last bytes, so this is no end of it.
+fn written(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
 enum Piece {
     Frame(Frame),
     /// Bytes that are no frame start here.
@@ -106,6 +116,8 @@ fn pieces(name: &str, bytes: &[u8], clear: bool, ciphers: &Ciphers) -> Result<Ve
             }
             // These events were acknowledged: without their key they can neither be read nor left behind.
             Err(Unread::Key(error)) => return Err(OpenError::Key { name: name.to_owned(), error }),
+            // Room for the next commits.
+            Err(Unread::Malformed(_)) if written(&bytes[at..]) == 0 => break,
             Err(Unread::Malformed(what)) => {
                 pieces.push(Piece::Hole { at, what });
                 match intake::find_frame(bytes, at + 1, clear) {
@@ -120,7 +132,7 @@ fn pieces(name: &str, bytes: &[u8], clear: bool, ciphers: &Ciphers) -> Result<Ve
 
 fn take_pieces(
     pieces: Vec<Piece>,
-    file_bytes: usize,
+    written: usize,
     newest: bool,
     sealed_seq: u64,
     generation: &mut Generation,
@@ -139,7 +151,7 @@ fn take_pieces(
             Piece::Hole { at, .. } if replayed.end_seq >= durable_seq => {
                 // Nothing from here on was acknowledged, and the rest of a commit without its beginning
                 // would leave a gap.
-                replayed.torn_bytes += (file_bytes - at) as u64;
+                replayed.torn_bytes += (written - at) as u64;
                 return;
             }
             Piece::Hole { at, what } => {

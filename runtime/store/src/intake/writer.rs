@@ -128,6 +128,12 @@ impl Queue {
         self.work.notify_one();
     }
 
+    /// Whether nothing waits.
+    fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.work.is_empty() && state.behind.is_empty()
+    }
+
     /// Takes nothing more; the thread ends when all is done.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
@@ -193,8 +199,12 @@ impl Queue {
 pub(crate) struct IntakeWriter {
     engine: Arc<Engine>,
     file: Box<dyn DiskFile>,
-    /// Bytes of the file that are durable.
+    /// Where the durable frames end, and the next one is written.
     file_bytes: u64,
+    /// Where the file ends: up to here are zeros.
+    room_end: u64,
+    /// Of the last commit.
+    commit_bytes: u64,
     next_seq: u64,
     /// An earlier write failed in a way that leaves the file unknown.
     refused: bool,
@@ -208,7 +218,9 @@ const BUFFER_BYTES_KEPT: usize = 2 << 20;
 impl IntakeWriter {
     pub(crate) fn new(engine: Arc<Engine>, file: Box<dyn DiskFile>, file_bytes: u64, next_seq: u64) -> Self {
         let nonces = Nonces::new(&engine.ciphers);
-        Self { engine, file, file_bytes, next_seq, refused: false, buffer: Vec::new(), nonces }
+        let (room_end, commit_bytes) = (file_bytes, 0);
+        let (refused, buffer) = (false, Vec::new());
+        Self { engine, file, file_bytes, room_end, commit_bytes, next_seq, refused, buffer, nonces }
     }
 
     /// The thread's body: ends when the queue is closed and empty.
@@ -231,6 +243,36 @@ impl IntakeWriter {
                 // Without space for a new file the old one goes on; `intake_bytes` bounds it.
                 let _ = self.rotate();
                 engine.await_sealer();
+            }
+            if engine.queue.is_empty() {
+                self.make_room();
+            }
+        }
+    }
+
+    /// Writes the zeros that small commits are written over ([`crate::Limits::room_bytes`]), when few are left.
+    fn make_room(&mut self) {
+        let room = self.engine.limits.room_bytes;
+        let is_small = (1..=room / 32).contains(&self.commit_bytes);
+        if self.refused || !is_small || self.room_end >= self.file_bytes + room / 4 {
+            return;
+        }
+        // The last of a disk is for what has to be written, here and elsewhere.
+        if self.engine.disk.free_bytes().unwrap_or(0) < room.saturating_mul(64) {
+            return;
+        }
+        let from = self.room_end.max(self.file_bytes);
+        if self.file.write_at(from, &vec![0; room as usize]).is_err() {
+            // The next commit meets what is wrong and says so; zeros that stay are no harm.
+            let _ = self.file.truncate(self.file_bytes);
+            (self.room_end, self.commit_bytes) = (self.file_bytes, 0);
+            return;
+        }
+        match self.file.sync() {
+            Ok(()) => self.room_end = from + room,
+            Err(error) => {
+                tracing::error!(%error, "room behind the intake log was not made durable: nothing more is taken");
+                self.refuse();
             }
         }
     }
@@ -265,7 +307,7 @@ impl IntakeWriter {
             intake::put_frame(&mut self.buffer, &waiting.batch, seqs, Some(&waiting.cipher), nonces);
             seq += waiting.batch.events.len() as u64;
         }
-        if let Err(error) = self.file.append(&self.buffer) {
+        if let Err(error) = self.file.write_at(self.file_bytes, &self.buffer) {
             return Err(self.undo(error));
         }
         if let Err(error) = self.file.sync() {
@@ -273,7 +315,8 @@ impl IntakeWriter {
             self.refuse();
             return Err(AppendError::SyncFailed(Arc::new(error)));
         }
-        self.file_bytes += self.buffer.len() as u64;
+        self.commit_bytes = self.buffer.len() as u64;
+        self.file_bytes += self.commit_bytes;
         self.next_seq = seq;
         Ok(())
     }
@@ -281,7 +324,9 @@ impl IntakeWriter {
     /// A full disk can be undone: what was written is cut off again. Anything else cannot.
     fn undo(&mut self, error: io::Error) -> AppendError {
         let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        if full && self.file.truncate(self.file_bytes).is_ok() {
+        // Durable, or a crash could bring back what is said not to be stored.
+        if full && self.file.truncate(self.file_bytes).and_then(|()| self.file.sync()).is_ok() {
+            self.room_end = self.file_bytes;
             return AppendError::DiskFull;
         }
         self.refuse();
@@ -350,6 +395,7 @@ impl IntakeWriter {
         self.file = file;
         self.nonces = Nonces::new(&self.engine.ciphers);
         self.file_bytes = header.len() as u64;
+        (self.room_end, self.commit_bytes) = (self.file_bytes, 0);
         self.engine.start_generation(Generation::new(self.next_seq, name));
         Ok(())
     }

@@ -257,12 +257,13 @@ fn draw_faults(dice: &mut Dice, calls: u64) -> Faults {
     }
 }
 
-/// Blocks of one part and of many, merged eagerly or hardly ever.
+/// Blocks of one part and of many, merged eagerly or hardly ever; commits over zeros and behind the end.
 fn drawn_options(dice: &mut Dice) -> Options {
     let limits = Limits {
         merge_bytes: [0, 2_500, 1 << 20][dice.below(3) as usize],
         packed_bytes: [0, 64 << 10][dice.below(2) as usize],
         block_bytes: [410, 4_000][dice.below(2) as usize],
+        room_bytes: [0, 8_000, 40_000][dice.below(3) as usize],
         ..small_limits()
     };
     Options { limits, ..Options::default() }

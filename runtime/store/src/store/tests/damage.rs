@@ -135,6 +135,86 @@ fn a_damaged_last_frame_is_taken_for_a_torn_tail() {
     assert!(store.report().torn_bytes > 0 && store.report().damaged_intake.is_empty());
 }
 
+/// A store whose small commits are written over zeros, with one event, and its intake file when the zeros are there.
+fn with_room(disk: &FaultyDisk, manifest: &Arc<MemoryManifest>) -> (Store, Box<dyn DiskFile>) {
+    let limits = Limits { room_bytes: 4_000, ..small_limits() };
+    let seam: Arc<dyn Manifest> = manifest.clone();
+    let store = Store::open(Options { limits, ..options() }, Arc::new(disk.clone()), seam, keys()).unwrap();
+    put(&store, 1, &[(1, "first")]);
+    let file = Disk::open(disk, &intake_files(disk)[0]).unwrap();
+    // They are written behind the answer.
+    while file.size().unwrap() < 4_000 {
+        std::thread::yield_now();
+    }
+    (store, file)
+}
+
+#[test]
+fn a_commit_that_was_torn_over_zeros_leaves_whole_batches() {
+    let (disk, manifest) = (FaultyDisk::new(1), Arc::new(MemoryManifest::default()));
+    let (store, file) = with_room(&disk, &manifest);
+    let size = file.size().unwrap();
+    put(&store, 1, &[(1, "second")]);
+    put(&store, 1, &[(1, "third")]);
+    assert_eq!(file.size().unwrap(), size, "they went into the file as it was");
+    let mut bytes = vec![0; size as usize];
+    file.read_at(0, &mut bytes).unwrap();
+    let ends: Vec<usize> = memchr::memmem::find_iter(&bytes, &[0x9e, b'L', b'f', 0xb2]).collect();
+    let written = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let killed = disk.after_kill();
+    drop(store);
+    for cut in 0..=written {
+        let disk = killed.after_kill();
+        disk.edit(&intake_files(&disk)[0], |bytes| bytes[cut..].fill(0));
+        let manifest = Arc::new(MemoryManifest::default());
+        let store = open_on(&disk, &manifest);
+        let found = all(&store, &[1]);
+        assert!(["first", "second", "third"].starts_with(&texts(&found)), "cut at {cut}");
+        let report = store.report();
+        assert!(report.damaged_intake.is_empty(), "cut at {cut}: {report:?}");
+        // Behind a whole frame is nothing but room.
+        assert!(report.torn_bytes == 0 || !ends.contains(&cut), "cut at {cut}: {report:?}");
+        assert_eq!(found.len() == 3, cut == written);
+        assert_eq!(put(&store, 1, &[(5, "next")]).first.seq, found.len() as u64);
+    }
+}
+
+#[test]
+fn the_last_of_a_disk_is_not_for_zeros() {
+    let (disk, manifest) = (FaultyDisk::new(1), Arc::new(MemoryManifest::default()));
+    disk.set_faults(Faults { bytes_max: Some(200_000), ..Faults::default() });
+    let limits = Limits { room_bytes: 4_000, generation_bytes: 1 << 20, ..small_limits() };
+    let seam: Arc<dyn Manifest> = manifest.clone();
+    let store = Store::open(Options { limits, ..options() }, Arc::new(disk.clone()), seam, keys()).unwrap();
+    for n in 0..20 {
+        put(&store, 1, &[(n, "x")]);
+    }
+    let file = Disk::open(&disk, &intake_files(&disk)[0]).unwrap();
+    assert!(file.size().unwrap() < 4_000);
+}
+
+#[test]
+fn zeros_where_an_older_file_was_are_damage() {
+    let bench = three_commits();
+    let name = intake_files(&bench.disk).pop().unwrap();
+    let disk = bench.disk.after_kill();
+    // The next file was begun and the end of this one came back empty.
+    disk.edit(&name, |bytes| {
+        let frames: Vec<usize> = memchr::memmem::find_iter(bytes, &[0x9e, b'L', b'f', 0xb2]).collect();
+        bytes[frames[2]..].fill(0);
+    });
+    let next = Disk::create(&disk, "intake-00000000000000000003.log").unwrap();
+    next.append(&[b'L', b'B', b'I', b'N', 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+    let store = open_on(&disk, &bench.manifest);
+    assert_eq!(texts(&all(&store, &[1])), ["first", "second"]);
+    let damaged = store.report().damaged_intake.clone();
+    assert_eq!(damaged, ["events 2..3 are missing"]);
+    assert_eq!(put(&store, 1, &[(5, "next")]).first, Position::at(3), "no position comes twice");
+    let again = disk.after_kill();
+    drop(store);
+    assert_eq!(texts(&all(&open_on(&again, &bench.manifest), &[1])), ["first", "second", "next"]);
+}
+
 /// Borrows everything and looks at nothing.
 struct Nobody;
 
@@ -282,10 +362,16 @@ fn a_dead_intake_thread_answers_instead_of_hanging() {
         fn sync_dir(&self) -> std::io::Result<()> {
             self.0.sync_dir()
         }
+        fn free_bytes(&self) -> std::io::Result<u64> {
+            self.0.free_bytes()
+        }
     }
     impl DiskFile for TrapFile {
         fn append(&self, bytes: &[u8]) -> std::io::Result<()> {
             self.0.append(bytes)
+        }
+        fn write_at(&self, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
+            self.0.write_at(offset, bytes)
         }
         fn sync(&self) -> std::io::Result<()> {
             assert!(!self.1.load(std::sync::atomic::Ordering::Relaxed), "a test's own panic");
