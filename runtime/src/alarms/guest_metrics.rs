@@ -40,11 +40,16 @@ impl GuestMetrics {
         Ok(())
     }
 
+    /// Whether no function has a part in any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
     /// Whether a function has a part in the metric.
     pub(super) fn has(&self, scope: &metrics::Scope, metric: &metrics::Metric) -> bool {
         let place =
             (scope.account.clone(), scope.region.clone(), metric.namespace.clone(), metric.name.clone());
-        !self.places.is_empty() && self.places.contains(&place)
+        self.places.contains(&place)
     }
 }
 

@@ -249,7 +249,8 @@ impl Ticker {
         let depends = self.app.meta.read(|tx| {
             known.refresh(tx, definitions)?;
             let depends = |id: &u64| {
-                Ok(by_id(tx, *id)?.is_some_and(|alarm| known.has(&alarm.scope, &alarm.spec.metric)))
+                Ok(!known.is_empty()
+                    && by_id(tx, *id)?.is_some_and(|alarm| known.has(&alarm.scope, &alarm.spec.metric)))
             };
             due.iter().map(depends).collect::<Result<Vec<bool>, MetaError>>()
         });

@@ -139,17 +139,22 @@ pub(crate) async fn append(
 
 async fn durable(app: &Arc<App>, batch: Batch, on_the_way: Option<OnTheWay>) -> Result<Ack, AppendError> {
     let (answer, answered) = oneshot::channel();
-    let followers = Arc::clone(&app.followers);
+    // The client goes first, but for the virtual clock: see `Followers::wake`.
+    let (followers, wakes_first) = (Arc::clone(&app.followers), app.clock.is_virtual());
     let on_durable = move |outcome: Result<Ack, AppendError>| {
         if let (Err(AppendError::SyncFailed(_)), Some(batch)) = (&outcome, on_the_way) {
             // The next start may find it in the log.
             batch.stays();
         }
-        if outcome.is_ok() {
+        let is_stored = outcome.is_ok();
+        if is_stored && wakes_first {
             followers.wake();
         }
         // The client may have gone; its events are stored.
         let _gone = answer.send(outcome);
+        if is_stored && !wakes_first {
+            followers.wake();
+        }
     };
     app.store.append(batch, Box::new(on_durable));
     answered.await.unwrap_or(Err(AppendError::Closed))

@@ -18,8 +18,8 @@ impl Followers {
         readers.push(reader);
     }
 
-    /// Events were stored. Called before they are acknowledged, so that under the virtual clock every reader
-    /// is busy by the time the client goes on.
+    /// Events were stored. Under the virtual clock this is called before they are acknowledged, so that every reader is busy
+    /// by the time the client goes on.
     pub(crate) fn wake(&self) {
         for reader in self.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
             reader.nudge();

@@ -271,7 +271,8 @@ impl Reader {
         if self.filters.is_empty() {
             (self.next, self.read_to) = (end.seq, end.seq);
             self.tallies.clear();
-            return Ok(None);
+            // Not woken by every batch for nothing.
+            return Ok(Some(COMMIT_PAUSE_MS.start));
         }
         let page = self.read(end).await?;
         let (mut harvest, missed) = self.take(&page.events(), now_ms).await;
@@ -377,8 +378,8 @@ impl Reader {
         guests::digests(&self.app, &filter.scope, names).map_err(|error| error.to_string())
     }
 
-    /// Commits points, tallies, gaps and the cursor together. Gives the pause before the next page if there was
-    /// something to commit and all is read.
+    /// Commits points, tallies, gaps and the cursor together. Gives the pause before the next page if all is read: a batch
+    /// of a client is not worth a look of its own.
     async fn commit(
         &mut self,
         mut harvest: Harvest,
@@ -409,7 +410,7 @@ impl Reader {
         if change.is_empty() && reached.saturating_sub(self.written) < CURSOR_EVENTS {
             self.next = reached;
             self.count(&broken);
-            return Ok(None);
+            return Ok(caught_up.then_some(COMMIT_PAUSE_MS.start));
         }
         let begun_ms = self.app.clock.now_ms();
         let written = self.app.meta.change(move |tx| change.write(tx, now_ms)).await;

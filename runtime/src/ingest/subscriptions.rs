@@ -25,6 +25,9 @@ use crate::records::Scope;
 use crate::records::filters::SUBSCRIPTION_FILTERS;
 use crate::records::groups;
 
+/// Pause between two looks while there are no subscriptions: every batch that is stored asks for one.
+const IDLE_MS: u64 = 50;
+
 /// Pause after a failure of storage.
 const FAILED_PAUSE_MS: i64 = 1_000;
 
@@ -108,6 +111,9 @@ impl Supervisor {
                 }
             };
             self.readers.values().for_each(Nudge::nudge);
+            if self.readers.is_empty() && !self.app.clock.is_virtual() {
+                self.app.clock.sleep(IDLE_MS).await;
+            }
             tokio::select! {
                 () = worker.rest(until_ms) => {}
                 _ = self.stopping.changed() => {}
