@@ -21,6 +21,7 @@ mod query;
 mod records;
 mod retention;
 mod schedules;
+mod scheduling;
 mod server;
 mod sweeps;
 mod tail;

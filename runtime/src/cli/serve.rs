@@ -14,6 +14,7 @@ use crate::clock::{Clock, VIRTUAL_START_MS};
 use crate::config::{Config, Overlay};
 use crate::data_dir::DataDir;
 use crate::doors;
+use crate::scheduling;
 use crate::server::Server;
 use crate::telemetry::trace::{self, LogFormat};
 use crate::telemetry::vended;
@@ -144,6 +145,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
         ClockChoice::Real => Clock::real(),
         ClockChoice::Virtual(start_ms) => Clock::standing_at(start_ms, VIRTUAL_SEED),
     };
+    // Before there are other threads: all that the server starts answer, but for those of guests.
+    scheduling::come_soon();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::failed)?;
     let outcome = runtime.block_on(serve(config, clock));

@@ -6,9 +6,7 @@
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
-/// How far behind: a share of one third of a core that a request wants too.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
+use crate::scheduling;
 
 /// The threads; they end with it.
 #[derive(Debug)]
@@ -27,7 +25,7 @@ impl Crew {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name("guests")
-            .on_thread_start(behind())
+            .on_thread_start(scheduling::behind())
             // Each turn of a busy guest lasts a tick: after every one of them timers, sockets and newcomers are looked at.
             .event_interval(1)
             .global_queue_interval(1)
@@ -85,34 +83,6 @@ impl<T> Drop for Ending<T> {
     }
 }
 
-/// What a thread of the crew does first: it steps back behind the thread that asks for it here.
-#[cfg(target_os = "linux")]
-fn behind() -> impl Fn() + Send + Sync + 'static {
-    use rustix::process::{getpriority_process, setpriority_process};
-    // Threads have a niceness of their own here; those that the compiler starts inherit it.
-    let wanted = own_id().and_then(|own| getpriority_process(Some(own)).ok()).map(|now| now + NICENESS);
-    move || {
-        let (Some(own), Some(wanted)) = (own_id(), wanted) else {
-            return tracing::warn!("guests run at the priority of requests: /proc/thread-self says nothing");
-        };
-        if let Err(error) = setpriority_process(Some(own), wanted) {
-            tracing::warn!(%error, "guests run at the priority of requests");
-        }
-    }
-}
-
-/// The system's number of this thread.
-#[cfg(target_os = "linux")]
-fn own_id() -> Option<rustix::process::Pid> {
-    let link = std::fs::read_link("/proc/thread-self").ok()?;
-    rustix::process::Pid::from_raw(link.file_name()?.to_str()?.parse().ok()?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn behind() -> impl Fn() + Send + Sync + 'static {
-    || {}
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,12 +117,17 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn its_threads_stand_behind() {
-        let niceness = || rustix::process::getpriority_process(own_id()).unwrap();
+        let niceness = || rustix::process::getpriority_process(None).unwrap();
         let own = niceness();
         let crew = Crew::new(1).unwrap();
-        let theirs = [crew.run(async move { niceness() }).await, crew.blocking(niceness).await];
+        let started_there = async move { tokio::task::spawn_blocking(niceness).await.unwrap() };
+        let theirs = [
+            crew.run(async move { niceness() }).await,
+            crew.run(started_there).await,
+            crew.blocking(niceness).await,
+        ];
         // 19 is as far as the system goes.
-        assert_eq!(theirs, [Some((own + NICENESS).min(19)); 2]);
+        assert_eq!(theirs, [Some((own + scheduling::BEHIND).min(19)); 3]);
         assert_eq!(niceness(), own);
     }
 }
