@@ -17,6 +17,7 @@ grows by half or more, or the good function failed or lost an event.
 
 import argparse
 import base64
+import ctypes
 import http.client
 import io
 import itertools
@@ -24,8 +25,10 @@ import json
 import multiprocessing
 import os
 import pathlib
+import platform
 import random
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -39,6 +42,7 @@ RATIO_MAX = 1.5
 CALLERS = 4
 # A call that was begun while the guest was on has ended so long after; its time-out is two seconds.
 QUIET_S = 3
+SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
 FILLER = "level=info path=/api/v1/orders status=200 user=u-0000623 agent=Mozilla/5.0 trace=538453d7aa21 " * 2
 
 
@@ -239,8 +243,18 @@ KINDS = {
 UPLOADED = ("imports", "300-mb", "truncated", "long-to-compile")
 
 
+def come_soon():
+    """A client elsewhere would wait behind nothing that runs here: this process takes the shortest turns there are (Linux
+    6.12), as those that answer it do, so that the time it takes is the server's."""
+    own = struct.pack("<IIQiIQQQ", 48, os.SCHED_OTHER, 0, os.getpriority(os.PRIO_PROCESS, 0), 0, 100_000, 0, 0)
+    number = SCHED_SETATTR.get(platform.machine())
+    if number is None or ctypes.CDLL(None, use_errno=True).syscall(number, 0, own, 0):
+        print("    clients wait behind what runs: no sched_setattr here", flush=True)
+
+
 def ingest(port, number, period, events, stopping, out):
     """Puts at fixed times; (when it was sent, seconds to the answer) of each."""
+    come_soon()
     client, took = Client(port), []
     messages = [f"{n} {FILLER}" for n in range(events)]
     due = time.monotonic() + random.random() * period
