@@ -76,6 +76,7 @@ const TEMPLATES: &[Template] = &[
         files: &[
             ("src/lib.rs", include_str!("new/templates/rust/handler.rs")),
             ("Cargo.toml", include_str!("new/templates/rust/Cargo.toml.txt")),
+            (".cargo/config.toml", include_str!("new/templates/rust/cargo-config.toml.txt")),
             (".gitignore", "target\n"),
         ],
         trees: RUST_SDK,
@@ -89,6 +90,7 @@ const TEMPLATES: &[Template] = &[
         files: &[
             ("src/lib.rs", include_str!("new/templates/rust/filter.rs")),
             ("Cargo.toml", include_str!("new/templates/rust/Cargo.toml.txt")),
+            (".cargo/config.toml", include_str!("new/templates/rust/cargo-config.toml.txt")),
             (".gitignore", "target\n"),
         ],
         trees: RUST_SDK,
