@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use store::{Event, GroupId, Held};
 
-use wasm::{LogEvent, Records as _, Verdict};
+use wasm::{LogEvent, Records as _, Role, Verdict};
 
 use super::matching::{Answers, Matched, Parts, in_parts, text};
 use crate::app::App;
@@ -21,11 +21,14 @@ use crate::records::calls::{self, Part};
 pub(crate) use crate::functions::attach::{Purpose, Unusable};
 pub(crate) use crate::functions::events::Why;
 
-/// Events that a filter is asked about at once: what it costs beside them is the call, and its time is short.
-const FILTER_EVENTS: usize = 4_000;
+/// Events that a filter is asked about at once: its time is short.
+const FILTER_EVENTS: usize = 2_000;
 
 /// Events that an extractor is asked about at once: their values are counted too.
 const EXTRACTOR_EVENTS: usize = 1_000;
+
+/// Events that a packed filter is asked about at once.
+const PACKED_EVENTS: usize = 4_000;
 
 /// Who asks which function about events of one group.
 #[derive(Clone, Copy)]
@@ -231,7 +234,8 @@ fn held_id(asker: &Asker<'_>, held: &[Held]) -> String {
     asker.delivery_id(first, last)
 }
 
-/// How a filter or an extractor is best asked about a batch.
+/// How a filter or an extractor is best asked about a batch. What a packed filter costs beside its search is the call
+/// itself.
 ///
 /// # Errors
 /// A sentence, when it cannot be asked.
@@ -241,11 +245,13 @@ pub(crate) async fn parts(
     count: usize,
     purpose: Purpose,
 ) -> Result<Parts, String> {
-    let events = if matches!(purpose, Purpose::Filter) { FILTER_EVENTS } else { EXTRACTOR_EVENTS };
-    if count <= events {
-        return Ok(Parts { count, events, at_once: 1 });
+    let least = if matches!(purpose, Purpose::Filter) { FILTER_EVENTS } else { EXTRACTOR_EVENTS };
+    if count <= least {
+        return Ok(Parts { count, events: least, at_once: 1 });
     }
     let ready = asker.ready(app, delivery_id).await?;
+    let is_packed = matches!(purpose, Purpose::Filter) && !ready.module.has(Role::Filter);
+    let events = if is_packed { PACKED_EVENTS } else { least };
     Ok(Parts { count, events, at_once: app.functions.free_places(ready.record.id) })
 }
 
