@@ -9,8 +9,8 @@ pub struct Limits {
     pub commit_bytes: u64,
     /// Zeros that are written behind the intake log while nothing waits, for small commits (a 32nd of it at most) to be
     /// written over: those change neither the length of the file nor what it occupies, so the file system writes down
-    /// nothing about them, and an fsync waits for the disk twice instead of five times (ext4). None on a disk
-    /// that has not 64 times as much left, and none where this is 0.
+    /// nothing about them, and an fsync waits for the disk two or three times instead of five (seen on ext4). None on a
+    /// disk that has not 64 times as much left, and none where this is 0.
     pub room_bytes: u64,
     /// Acknowledged data that is not sealed yet, log and memory alike. Beyond it an append is refused;
     /// it is reached only while sealing fails (a full disk).

@@ -73,8 +73,7 @@ pub(crate) fn open(parts: &Parts) -> Result<Opened, OpenError> {
     let active = take_active(&mut replayed);
     let (file, file_bytes) = fresh_file(disk, &active, &parts.backing.ciphers)?;
     let stale = replayed.newest_file.iter().filter(|name| Some(*name) != active.files.first());
-    let active_name = active.files.first();
-    for name in replayed.obsolete.iter().filter(|name| Some(*name) != active_name).chain(stale) {
+    for name in replayed.obsolete.iter().chain(stale) {
         report.removed_files += u64::from(disk.remove(name).is_ok());
     }
     report.replayed_events = replayed.events;

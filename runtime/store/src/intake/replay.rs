@@ -117,7 +117,7 @@ fn pieces(name: &str, bytes: &[u8], clear: bool, ciphers: &Ciphers) -> Result<Ve
             // These events were acknowledged: without their key they can neither be read nor left behind.
             Err(Unread::Key(error)) => return Err(OpenError::Key { name: name.to_owned(), error }),
             // Room for the next commits.
-            Err(Unread::Malformed(_)) if written(&bytes[at..]) == 0 => break,
+            Err(Unread::Malformed(_)) if bytes[at..].iter().all(|byte| *byte == 0) => break,
             Err(Unread::Malformed(what)) => {
                 pieces.push(Piece::Hole { at, what });
                 match intake::find_frame(bytes, at + 1, clear) {

@@ -201,7 +201,7 @@ pub(crate) struct IntakeWriter {
     file: Box<dyn DiskFile>,
     /// Where the durable frames end, and the next one is written.
     file_bytes: u64,
-    /// Where the file ends: up to here are zeros.
+    /// Up to here are zeros behind the frames; before `file_bytes` when all are written over.
     room_end: u64,
     /// Of the last commit.
     commit_bytes: u64,
