@@ -12,6 +12,8 @@ pub struct Limits {
     /// nothing about them, and an fsync waits for the disk two or three times instead of five (seen on ext4). None on a
     /// disk that has not 64 times as much left, and none where this is 0.
     pub room_bytes: u64,
+    /// What is taken off the end of an intake file at once when its events are in segments.
+    pub discard_bytes: u64,
     /// Acknowledged data that is not sealed yet, log and memory alike. Beyond it an append is refused;
     /// it is reached only while sealing fails (a full disk).
     pub intake_bytes: u64,
@@ -49,6 +51,7 @@ impl Default for Limits {
             queue_bytes: 32 << 20,
             commit_bytes: 8 << 20,
             room_bytes: 1 << 20,
+            discard_bytes: 2 << 20,
             intake_bytes: 256 << 20,
             generation_bytes: 48 << 20,
             recent_bytes: 128 << 20,

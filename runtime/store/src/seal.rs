@@ -1,6 +1,7 @@
 //! Owns turning memtables into segments: write, fsync, publish, swap, then remove the intake file.
 //! Refuses to decide when: the intake thread, `seal_now` and `close` do.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -78,9 +79,25 @@ impl Engine {
         if is_suspect {
             self.call_sealer();
         }
+        // What stays is below the sealed position and removed at the next open.
         for file in &generation.files {
-            // What stays is below the sealed position and removed at the next open.
+            // Once nothing more is written nobody waits, and the newest file must not be half there.
+            if !self.queue.is_closed() {
+                let _ = self.shrink(file);
+            }
             let _ = self.disk.remove(file);
+        }
+        Ok(())
+    }
+
+    /// Empties an intake file bit by bit: file systems make whoever writes another file durable wait until a large one is
+    /// gone (Linux ext4, 50 MB: 15 ms).
+    fn shrink(&self, name: &str) -> io::Result<()> {
+        let (file, step) = (self.disk.open(name)?, self.limits.discard_bytes.max(1));
+        let mut left = file.size()?;
+        while left > step {
+            left = (left - 1) / step * step;
+            file.truncate(left)?;
         }
         Ok(())
     }

@@ -41,7 +41,12 @@ pub(crate) fn replay(
     files.sort_unstable();
     let mut replayed = Replayed { end_seq: sealed_seq, ..Replayed::default() };
     let last = files.len().saturating_sub(1);
-    for (index, (first_seq, name)) in files.into_iter().enumerate() {
+    for (index, &(first_seq, name)) in files.iter().enumerate() {
+        // All of it is in segments, and some of it may be gone: it was being removed.
+        if files.get(index + 1).is_some_and(|(next, _)| *next <= sealed_seq) {
+            replayed.obsolete.push(name.clone());
+            continue;
+        }
         let bytes = read_all(disk, name)?;
         let newest = index == last;
         // A file is begun behind all that was acknowledged before it.

@@ -134,6 +134,11 @@ impl Queue {
         state.work.is_empty() && state.behind.is_empty()
     }
 
+    /// Whether nothing more is taken.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Takes nothing more; the thread ends when all is done.
     pub(crate) fn close(&self) {
         self.lock().closed = true;

@@ -21,6 +21,7 @@ fn small_limits() -> Limits {
         block_bytes: 410,
         // Written when it pleases the thread; those who want it ask for it.
         room_bytes: 0,
+        discard_bytes: 500,
         // Merging is asked for by the tests that mean it.
         merge_bytes: 0,
         ..Limits::default()

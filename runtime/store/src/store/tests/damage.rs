@@ -215,6 +215,30 @@ fn zeros_where_an_older_file_was_are_damage() {
     assert_eq!(texts(&all(&open_on(&again, &bench.manifest), &[1])), ["first", "second", "next"]);
 }
 
+#[test]
+fn an_intake_file_that_was_being_removed_is_no_damage() {
+    let bench = three_commits();
+    let name = intake_files(&bench.disk).pop().unwrap();
+    let disk = bench.disk.after_kill();
+    let file = Disk::open(&disk, &name).unwrap();
+    let mut bytes = vec![0; file.size().unwrap() as usize];
+    file.read_at(0, &mut bytes).unwrap();
+    let store = open_on(&disk, &bench.manifest);
+    store.seal_now().unwrap();
+    let sealed = disk.after_kill();
+    drop(store);
+    assert!(!intake_files(&sealed).contains(&name));
+    for cut in [0, 1, 20, bytes.len() / 2, bytes.len() - 1, bytes.len()] {
+        let disk = sealed.after_kill();
+        Disk::create(&disk, &name).unwrap().append(&bytes[..cut]).unwrap();
+        let store = open_on(&disk, &bench.manifest);
+        let report = store.report();
+        assert!(report.damaged_intake.is_empty() && report.removed_files == 1, "cut at {cut}: {report:?}");
+        assert_eq!(texts(&all(&store, &[1])), ["first", "second", "third"]);
+        assert!(!intake_files(&disk).contains(&name));
+    }
+}
+
 /// Borrows everything and looks at nothing.
 struct Nobody;
 
