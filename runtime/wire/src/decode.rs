@@ -65,19 +65,11 @@ pub(crate) fn json(body: &[u8]) -> Result<Value, Fault> {
 
 /// The deepest bracket nesting of a JSON text, counted without parsing it.
 fn depth(body: &[u8]) -> usize {
-    let (mut deepest, mut now, mut quoted, mut escaped) = (0usize, 0usize, false, false);
-    for &byte in body {
-        if quoted {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => quoted = false,
-                _ => {}
-            }
-            continue;
-        }
+    let (mut deepest, mut now, mut at) = (0_usize, 0_usize, 0);
+    while let Some(&byte) = body.get(at) {
+        at += 1;
         match byte {
-            b'"' => quoted = true,
+            b'"' => at += string(&body[at..]),
             b'{' | b'[' => {
                 now += 1;
                 deepest = deepest.max(now);
@@ -87,6 +79,20 @@ fn depth(body: &[u8]) -> usize {
         }
     }
     deepest
+}
+
+/// Bytes of a string behind its opening quote, the closing one included.
+fn string(text: &[u8]) -> usize {
+    let mut at = 0;
+    // Code in base64 is one long string.
+    while let Some(found) = memchr::memchr2(b'"', b'\\', &text[at..]) {
+        at += found + 1;
+        if text[at - 1] == b'"' {
+            return at;
+        }
+        at = text.len().min(at + 1);
+    }
+    text.len()
 }
 
 /// Brings a parsed document to the types of its shape.
@@ -142,4 +148,35 @@ fn typed(shape: &Shape, value: Value, path: &mut String) -> Result<Value, Fault>
         (_, other) => scalar::from_value(shape, other, path)?,
     };
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::depth;
+
+    /// The same, a byte at a time.
+    fn by_bytes(body: &[u8]) -> usize {
+        let (mut deepest, mut now, mut quoted, mut escaped) = (0_usize, 0_usize, false, false);
+        for &byte in body {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if quoted => escaped = true,
+                b'"' => quoted = !quoted,
+                b'{' | b'[' if !quoted => now += 1,
+                b'}' | b']' if !quoted => now = now.saturating_sub(1),
+                _ => {}
+            }
+            deepest = deepest.max(now);
+        }
+        deepest
+    }
+
+    proptest! {
+        #[test]
+        fn nesting_is_counted_outside_of_strings(body in r#"[\[\]{}"\\ax]{0,40}"#) {
+            prop_assert_eq!(depth(body.as_bytes()), by_bytes(body.as_bytes()));
+        }
+    }
 }
