@@ -15,6 +15,10 @@ from conftest import ACCOUNT, GUESTS, REGION, eventually
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/any"
 
 
+# A whole core module whose code is wrong: (func (export "_start") i32.const 0).
+INVALID = bytes.fromhex("0061736d0100000001040160000003020100070a01065f737461727400000a0601040041000b")
+
+
 def guest(name):
     path = GUESTS / f"{name}.wasm"
     assert path.exists(), f"{path} is missing: run `./run test`"
@@ -206,12 +210,18 @@ def test_code_that_is_no_function(server, name):
     assert "no WebAssembly in it (found: lambda_function.py)" in create(zipped(b"def handler(): pass", "lambda_function.py"))
     assert "is larger than" in create(zipped(b"\0asm" + bytes(65 << 20)))
     assert "unzip" in create(b"PK\x03\x04 broken")
+    assert "not valid WebAssembly" in create(b"\0asm\1\0\0\0\xff\xff")
+    assert "not valid WebAssembly" in create(guest("hostile_guest")[:-100])
+    # (import "env" "f" (func)), 2,000 times.
+    imports = b"\xd0\x0f" + b"\x03env\x01f\0\0" * 2000
+    module = b"\0asm\1\0\0\0\x01\x04\x01\x60\0\0\x02\x82\x7d" + imports
+    assert "more than 1000 imports" in create(module)
 
 
 def test_code_that_does_not_compile_fails_and_says_why(server, name):
-    # A core module that imports a function nobody offers: (import "env" "evil" (func)) (start 0).
+    # Core modules: one that imports a function nobody offers: (import "env" "evil" (func)) (start 0).
     module = bytes.fromhex("0061736d01000000010401600000020c0103656e76046576696c00000801" + "00")
-    for stem, code, reason in [("import", module, "env.evil"), ("torn", b"\0asm\1\0\0\0\xff\xff", "not a valid")]:
+    for stem, code, reason in [("import", module, "env.evil"), ("invalid", INVALID, "not a valid")]:
         one = name(stem)
         deploy(server, one, code, wait=False)
         state = eventually(

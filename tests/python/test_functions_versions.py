@@ -7,7 +7,7 @@ import re
 import pytest
 
 from conftest import ACCOUNT, REGION
-from test_functions import deploy, error, guest, update, zipped
+from test_functions import INVALID, deploy, error, guest, update, zipped
 
 ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
 QUICK = {"Delay": 0.1}
@@ -184,7 +184,7 @@ def test_publishing_together_with_code(server, name):
     same = lambdas.update_function_code(FunctionName=one, ZipFile=guest("program-guest"), Publish=True)
     assert same["Version"] == "2", "the same code is the same version"
     lambdas.get_waiter("function_updated_v2").wait(FunctionName=one, WaiterConfig=QUICK)
-    broken = lambdas.update_function_code(FunctionName=one, ZipFile=b"\0asm\1\0\0\0\xff\xff", Publish=True)
+    broken = lambdas.update_function_code(FunctionName=one, ZipFile=INVALID, Publish=True)
     lambdas.get_waiter("function_updated_v2")
     with pytest.raises(Exception, match="(?i)failed|terminal"):
         lambdas.get_waiter("published_version_active").wait(

@@ -14,6 +14,7 @@ use crate::guest::Guest;
 use crate::host::Host;
 use crate::invoke::{WORLDS, World};
 use crate::module::{Artifact, Code, Inner};
+use crate::outline::check_outline;
 use crate::package::is_wasm;
 use crate::{CompileError, Module, Role};
 
@@ -51,6 +52,7 @@ impl Host {
                 wasm.len()
             )));
         }
+        check_outline(wasm, self.limits().imports)?;
         let artifact = match wasm.get(4..8) {
             Some([1, 0, 0, 0]) => Artifact::Module(
                 wasmtime::Module::from_binary(self.engine(), wasm).map_err(|e| invalid("module", &e))?,
@@ -81,7 +83,6 @@ impl Host {
         let ty = component.component_type();
         let engine = self.engine();
         let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
-        check_count(imports.len(), self.limits().imports)?;
         imports.iter().try_for_each(|name| check_import(name))?;
         let roles = component_roles(engine, &ty)?;
         let mut linker = self.component_linker().clone();
@@ -107,7 +108,6 @@ impl Host {
     }
 
     fn core(&self, module: &wasmtime::Module) -> Result<(Vec<Role>, Vec<String>, Code), CompileError> {
-        check_count(module.imports().len(), self.limits().imports)?;
         let mut imports = Vec::new();
         for item in module.imports() {
             if item.module() != PREVIEW1 {
@@ -229,13 +229,6 @@ const SERVED: &[&str] = &["cli", "clocks", "filesystem", "http", "io", "random",
 /// What a guest may import from our package.
 const INTERFACES: &[&str] =
     &["types", "log", "config", "secrets", "state", "notify", "metrics", "log-sink", "invocation"];
-
-fn check_count(count: usize, limit: usize) -> Result<(), CompileError> {
-    if count > limit {
-        return Err(CompileError::TooLarge(format!("The module has {count} imports; {limit} are allowed.")));
-    }
-    Ok(())
-}
 
 fn nothing_suitable(what: &str, mut found: Vec<String>) -> CompileError {
     let more = found.len().saturating_sub(LISTED);

@@ -44,7 +44,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             wasm_bytes: 64 << 20,
-            imports: 1_000,
+            imports: crate::MAX_IMPORTS,
             memory_bytes: 1 << 30,
             table_elements: 100_000,
             output_bytes: 256 << 10,
@@ -59,7 +59,7 @@ impl Default for Limits {
             http_answer_bytes: 1 << 20,
             concurrent_calls: 16,
             counts_fuel: false,
-            tick_ms: 10,
+            tick_ms: 2,
         }
     }
 }

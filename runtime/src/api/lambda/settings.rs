@@ -188,10 +188,11 @@ pub(super) fn unpack(zip_file: Option<&str>, handler: &str) -> Result<(Package, 
     let Some(text) = zip_file else { return refuse("Please provide the code of the function in ZipFile.") };
     let upload = base64::prelude::BASE64_STANDARD.decode(text);
     let upload = upload.or_else(|_| refuse("Could not unzip uploaded file: ZipFile is not base64."))?;
-    match wasm::unpack(&upload, handler, wasm::MAX_WASM_BYTES) {
-        Ok(package) => Ok((package, upload)),
-        Err(error) => refuse(error.to_string()),
-    }
+    let unpacked = wasm::unpack(&upload, handler, wasm::MAX_WASM_BYTES).and_then(|package| {
+        wasm::check_outline(&package.wasm, wasm::MAX_IMPORTS)?;
+        Ok((package, upload))
+    });
+    unpacked.or_else(|error| refuse(error.to_string()))
 }
 
 /// The process ends while an upload is unpacked.
