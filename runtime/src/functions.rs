@@ -131,11 +131,16 @@ impl Functions {
         self.crew.blocking(work).await
     }
 
-    /// Starts the engine.
+    /// Starts the engine. Guests keep off as many cores as are `left` to others.
     ///
     /// # Errors
     /// A sentence, when the engine cannot be made on this machine.
-    pub(crate) fn new(clock: &Clock, compiled: Compiled, way_out: WayOut) -> Result<Functions, String> {
+    pub(crate) fn new(
+        clock: &Clock,
+        compiled: Compiled,
+        way_out: WayOut,
+        left: usize,
+    ) -> Result<Functions, String> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let running = (2 * cores).clamp(4, 64);
         // As many places again for pure calls, and for those of queries; shadows have their own.
@@ -145,7 +150,7 @@ impl Functions {
         let host = Host::new(HostOptions { limits, clock, compiled_key })?;
         Ok(Functions {
             host,
-            crew: Crew::new(cores)?,
+            crew: Crew::new(cores, left)?,
             modules: Mutex::default(),
             places: Mutex::default(),
             at_once: at_once(running),

@@ -49,6 +49,9 @@ limits! {
         operations_in_flight = 1024, "";
         /// FilterLogEvents at work at once whose pattern asks functions: each holds a thread while they run.
         function_searches = 8, "";
+        /// Cores that guests and the sealing of segments keep off, where others remain: requests are answered there.
+        /// Linux only.
+        request_cores = 1, "";
         /// Live tails open at once, AWS's sessions and `logboom tail` together.
         live_tails = 64, "";
         /// Bytes that wait for a client of `logboom tail`.
@@ -121,6 +124,11 @@ impl Limits {
             }
         }
         Ok(Limits { sizes, quotas: config.aws_quotas.then_some(quotas) })
+    }
+
+    /// Cores that guests and the sealer keep off.
+    pub(crate) fn request_cores(&self) -> usize {
+        usize::try_from(self.sizes.request_cores).unwrap_or(usize::MAX)
     }
 
     /// The bounds of log data.

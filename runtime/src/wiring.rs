@@ -22,6 +22,7 @@ use crate::meta::{Meta, MetaError, StoreManifest, Unopened};
 use crate::outbox::{self, Outbox, Signing};
 use crate::query::Queries;
 use crate::schedules;
+use crate::scheduling;
 use crate::sweeps;
 use crate::tail::Tails;
 use crate::telemetry::disk::{Syncs, Timed};
@@ -39,8 +40,8 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
     let keys = config.access_keys().map_err(|error| error.to_string())?;
     let opened = {
         let (config, clock, folder) = (config.clone(), clock.clone(), folder.paths().clone());
-        let (bounds, syncs) = (limits.store(), Arc::clone(&telemetry.syncs));
-        App::blocking(move || open(&config, &clock, &folder, bounds, &syncs)).await?
+        let (limits, syncs) = (limits.clone(), Arc::clone(&telemetry.syncs));
+        App::blocking(move || open(&config, &clock, &folder, &limits, &syncs)).await?
     };
     let Opened { meta, keyring, store } = opened;
     let followers = Arc::default();
@@ -52,7 +53,7 @@ pub(crate) async fn build(config: Config, clock: Clock, folder: &DataDir) -> Res
     let outbox = Outbox::new(&config, &clock, Signing::at(&folder.paths().signing_key(), &clock, &keyring))?;
     let compiled = Compiled::at(&folder.paths().compiled(), &keyring);
     let way_out = WayOut::new(&config, &outbox.rules)?;
-    let functions = Functions::new(&clock, compiled, way_out)?;
+    let functions = Functions::new(&clock, compiled, way_out, limits.request_cores())?;
     Ok(Arc::new(App {
         clock,
         meta,
@@ -87,7 +88,7 @@ fn open(
     config: &Config,
     clock: &Clock,
     folder: &Paths,
-    limits: store::Limits,
+    limits: &Limits,
     syncs: &Arc<Syncs>,
 ) -> Result<Opened, String> {
     let shown = |error: MetaError| format!("cannot open {}: {error}", folder.meta().display());
@@ -107,7 +108,11 @@ fn open(
     let disk = FsDisk::new(&store_path).map_err(|error| failed(&error))?;
     let disk = Timed::new(disk, clock, syncs);
     let manifest = Arc::new(StoreManifest(meta.clone()));
-    let mut options = store::Options { limits, ..store::Options::default() };
+    let mut options = store::Options {
+        limits: limits.store(),
+        on_sealer_start: Some(Arc::new(scheduling::aside(limits.request_cores()))),
+        ..store::Options::default()
+    };
     if kms_in_use {
         // After a clean stop nothing waits in the intake log: a start without a KMS key can read the rest.
         options.limits.close_seal_bytes = 0;

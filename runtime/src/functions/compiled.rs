@@ -117,7 +117,7 @@ pub(super) mod tests {
     #[test]
     fn what_is_kept_is_sealed_private_and_loaded_unless_it_was_changed() {
         let folder = tempfile::tempdir().unwrap();
-        let functions = Functions::new(&Clock::real(), compiled(folder.path()), way_out()).unwrap();
+        let functions = Functions::new(&Clock::real(), compiled(folder.path()), way_out(), 1).unwrap();
         let (host, compiled) = (&functions.host, &functions.compiled);
         let module = host.compile(&wat::parse_str(PROGRAM).unwrap()).unwrap();
         assert!(compiled.load(host, module.digest()).is_none());
@@ -129,7 +129,7 @@ pub(super) mod tests {
         assert_eq!(compiled.load(host, module.digest()).unwrap().digest(), module.digest());
         // Somebody puts other code in its place: what another server compiled, or a flipped bit.
         let elsewhere = tempfile::tempdir().unwrap();
-        let other = Functions::new(&Clock::real(), self::compiled(elsewhere.path()), way_out()).unwrap();
+        let other = Functions::new(&Clock::real(), self::compiled(elsewhere.path()), way_out(), 1).unwrap();
         other.compiled.keep(&other.host, &module);
         std::fs::copy(elsewhere.path().join(path.file_name().unwrap()), &path).unwrap();
         assert!(compiled.load(host, module.digest()).is_none());

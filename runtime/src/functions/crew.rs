@@ -1,7 +1,7 @@
 //! Owns the threads that guests run and are compiled on, with what belongs to them (readers of subscriptions, uploads):
-//! as many as there are cores, apart from those that answer requests and behind them in the eyes of the system. A busy
-//! guest lets go only at the next tick of the epoch clock; on a thread of its own it holds up what else lives there until
-//! then, and no request. Refuses to know what it runs.
+//! as many as there are cores, apart from those that answer requests, behind them in the eyes of the system and off some
+//! cores (`limits.request_cores`), so that the system shares out what is left among them. A busy guest lets go only at the next tick of the epoch clock; on a thread of its own it holds up
+//! what else lives there until then, and no request. Refuses to know what it runs.
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
@@ -17,15 +17,15 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    /// Starts the threads.
+    /// Starts the threads. They keep off as many cores as are `left` to others.
     ///
     /// # Errors
     /// A sentence, when the system has none.
-    pub(super) fn new(threads: usize) -> Result<Crew, String> {
+    pub(super) fn new(threads: usize, left: usize) -> Result<Crew, String> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name("guests")
-            .on_thread_start(scheduling::behind())
+            .on_thread_start(scheduling::behind(left))
             // Each turn of a busy guest lasts a tick: after every one of them timers, sockets and newcomers are looked at.
             .event_interval(1)
             .global_queue_interval(1)
@@ -91,7 +91,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_is_done_on_other_threads_and_ends_with_who_waits_for_it() {
-        let crew = Crew::new(1).unwrap();
+        let crew = Crew::new(1, 1).unwrap();
         let here = std::thread::current().id();
         let there = crew.run(async { std::thread::current().id() }).await.unwrap();
         assert_ne!(here, there);
@@ -119,7 +119,7 @@ mod tests {
     async fn its_threads_stand_behind() {
         let niceness = || rustix::process::getpriority_process(None).unwrap();
         let own = niceness();
-        let crew = Crew::new(1).unwrap();
+        let crew = Crew::new(1, 1).unwrap();
         let started_there = async move { tokio::task::spawn_blocking(niceness).await.unwrap() };
         let theirs = [
             crew.run(async move { niceness() }).await,
@@ -129,5 +129,8 @@ mod tests {
         // 19 is as far as the system goes.
         assert_eq!(theirs, [Some((own + scheduling::BEHIND).min(19)); 3]);
         assert_eq!(niceness(), own);
+        let cores = || rustix::thread::sched_getaffinity(None).unwrap().count();
+        let fewer = (cores() - 1).max(1);
+        assert_eq!([crew.run(async move { cores() }).await, crew.blocking(cores).await], [Some(fewer); 2]);
     }
 }

@@ -118,7 +118,7 @@ mod tests {
 
     fn functions(folder: &std::path::Path) -> Functions {
         let (compiled, way_out) = (compiled::tests::compiled(folder), compiled::tests::way_out());
-        Functions::new(&Clock::standing_at(0, 0), compiled, way_out).unwrap()
+        Functions::new(&Clock::standing_at(0, 0), compiled, way_out, 1).unwrap()
     }
 
     #[tokio::test]

@@ -44,6 +44,8 @@ pub struct Options {
     pub blobs: Option<Arc<dyn Blobs>>,
     /// Told after each commit; for consumers that follow the order of arrival.
     pub on_advance: Option<OnAdvance>,
+    /// Called first by the thread that seals and merges, for what the system is to know of it.
+    pub on_sealer_start: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// Counts since opening, and sizes now.
@@ -112,8 +114,10 @@ impl Store {
             Self { engine, report: opened.report, intake: Mutex::default(), sealer: Mutex::default() };
         let engine = &store.engine;
         let sealer = Arc::clone(engine);
-        *lock(&store.sealer) =
-            Some(spawn("store-sealer", engine, Engine::sealer_died, move || seal::run(&sealer))?);
+        *lock(&store.sealer) = Some(spawn("store-sealer", engine, Engine::sealer_died, move || {
+            options.on_sealer_start.into_iter().for_each(|tell| tell());
+            seal::run(&sealer);
+        })?);
         *lock(&store.intake) =
             Some(spawn("store-intake", engine, Engine::intake_died, move || writer.run())?);
         store.engine.call_sealer();

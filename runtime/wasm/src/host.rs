@@ -67,8 +67,8 @@ impl Host {
         let engine = engine.map_err(|e| format!("the WebAssembly engine does not start: {e:#}"))?;
         let (components, modules) =
             linkers(&engine).map_err(|e| format!("the host interfaces do not link: {e:#}"))?;
-        let ticker = tick(&engine, Duration::from_millis(limits.tick_ms.max(1)))?;
         let places = Arc::new(Semaphore::new(limits.concurrent_calls.max(1)));
+        let ticker = tick(&engine, &limits, &places)?;
         let engine_name = engine_name(&engine);
         Ok(Self {
             engine,
@@ -187,12 +187,17 @@ fn linkers(engine: &Engine) -> wasmtime::Result<Linkers> {
     Ok((components, modules))
 }
 
-/// The epoch thread: it only counts, and ends when the host is dropped.
-fn tick(engine: &Engine, every: Duration) -> Result<Sender<()>, String> {
+/// How often the epoch thread looks whether a guest runs while none does.
+const IDLE_TICK: Duration = Duration::from_millis(10);
+
+/// The epoch thread: it only counts, often while there are guests that run, and ends when the host is dropped.
+fn tick(engine: &Engine, limits: &Limits, places: &Arc<Semaphore>) -> Result<Sender<()>, String> {
     let (stop, stopped) = channel::<()>();
-    let engine = engine.clone();
+    let (engine, places) = (engine.clone(), Arc::clone(places));
+    let (every, all) = (Duration::from_millis(limits.tick_ms.max(1)), limits.concurrent_calls.max(1));
     let run = move || {
-        while stopped.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+        let wait = || if places.available_permits() < all { every } else { IDLE_TICK.max(every) };
+        while stopped.recv_timeout(wait()) == Err(RecvTimeoutError::Timeout) {
             engine.increment_epoch();
         }
     };
