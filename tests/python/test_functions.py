@@ -219,7 +219,7 @@ def test_code_that_is_no_function(server, name):
 
 
 def test_code_that_does_not_compile_fails_and_says_why(server, name):
-    # Core modules: one that imports a function nobody offers: (import "env" "evil" (func)) (start 0).
+    # One that imports a function nobody offers: (import "env" "evil" (func)) (start 0).
     module = bytes.fromhex("0061736d01000000010401600000020c0103656e76046576696c00000801" + "00")
     for stem, code, reason in [("import", module, "env.evil"), ("invalid", INVALID, "not a valid")]:
         one = name(stem)

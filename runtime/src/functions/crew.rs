@@ -1,7 +1,8 @@
 //! Owns the threads that guests run and are compiled on, with what belongs to them (readers of subscriptions, uploads):
 //! as many as there are cores, apart from those that answer requests, behind them in the eyes of the system and off some
-//! cores (`limits.request_cores`), so that the system shares out what is left among them. A busy guest lets go only at the next tick of the epoch clock; on a thread of its own it holds up
-//! what else lives there until then, and no request. Refuses to know what it runs.
+//! cores (`limits.request_cores`): the system shares out what is left among them. A busy guest lets go only at the next tick
+//! of the epoch clock; on a thread of its own it holds up what else lives there until then, and no request. Refuses to know
+//! what it runs.
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;

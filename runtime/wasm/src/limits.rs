@@ -36,7 +36,8 @@ pub struct Limits {
     /// Whether fuel is counted: a measure of work that is the same each time. Guests run slower with it, so it is for
     /// trying them out.
     pub counts_fuel: bool,
-    /// The tick of the epoch clock: a busy guest lets others run this often.
+    /// The tick of the epoch clock while calls run: a busy guest lets others run this often. Its first turn may be longer,
+    /// since the clock ticks slowly while none runs.
     pub tick_ms: u64,
 }
 
