@@ -36,7 +36,9 @@ def consumers(server):
 
 
 def consumer(server, filter_name):
-    return next(one for one in consumers(server)["consumers"] if one.get("filter") == filter_name)
+    """How far the reader of a subscription is; it starts in the background."""
+    named = lambda: [one for one in consumers(server)["consumers"] if one.get("filter") == filter_name]  # noqa: E731
+    return eventually(named)[0]
 
 
 def deliveries(server, function):
