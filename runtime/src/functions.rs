@@ -120,6 +120,15 @@ impl Functions {
         self.crew.spawn(work);
     }
 
+    /// Runs a future on the threads of guests; it ends with the one that waits for it. `None` when the process is at its
+    /// end.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        self.crew.run(work).await
+    }
+
     /// Does what takes long for one caller on the threads of guests, one at a time. `None` when the process is at its
     /// end.
     pub(crate) async fn aside<T: Send + 'static>(

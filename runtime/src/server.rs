@@ -28,6 +28,7 @@ use crate::app::App;
 use crate::tls::Opened;
 use crate::{api, doors, own, telemetry};
 use body::Bodies;
+pub(crate) use body::Taken;
 use stall::Stalling;
 
 /// How long a client may take to send the head of a request.
@@ -229,7 +230,7 @@ async fn answer(
     } else if path.starts_with(own::PREFIX) {
         own::answer(app, &head, &body.bytes).await
     } else {
-        api::answer(app, client.peer, &head, body.bytes, body.room).await
+        api::answer(app, client.peer, &head, body).await
     };
     working.store(false, Ordering::Relaxed);
     answer

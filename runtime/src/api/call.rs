@@ -50,6 +50,13 @@ impl Caller {
 pub(crate) struct Call {
     pub(super) target: Target,
     pub(super) request: Request,
+    /// To be read with [`read`].
+    pub(super) is_large: bool,
+}
+
+/// Reads something of a request. What is large may take a second: what else lives on the thread goes on elsewhere then.
+pub(super) fn read<T>(is_large: bool, read: impl FnOnce() -> T) -> T {
+    if is_large { tokio::task::block_in_place(read) } else { read() }
 }
 
 impl Call {
@@ -58,7 +65,7 @@ impl Call {
     /// # Errors
     /// `wire`'s faults for what does not fit the model, and an access-denied fault.
     pub(crate) fn input<T: DeserializeOwned>(&self, caller: &Caller) -> Result<T, Fault> {
-        let input = wire::decode(&self.target, &self.request)?;
+        let input = read(self.is_large, || wire::decode(&self.target, &self.request))?;
         doors::authorize(caller, &self.target, &input)?;
         serde_json::from_value(input).map_err(|error| {
             tracing::error!(operation = self.target.operation, %error, "a validated input does not fit its type");

@@ -31,7 +31,7 @@ use crate::app::App;
 use crate::doors;
 use crate::functions::way_out;
 use crate::meta::MetaError;
-use crate::server::Body;
+use crate::server::{Body, Taken};
 use crate::telemetry::requests;
 
 pub(crate) use call::{Call, Caller};
@@ -39,18 +39,27 @@ pub(crate) use in_flight::InFlight;
 pub(crate) use needs::needs;
 
 /// Answers a request for an AWS operation, whatever it is: every refusal is in the caller's protocol.
-/// `room` is what the body takes, held for as long as it is needed.
 pub(crate) async fn answer(
     app: &Arc<App>,
     peer: SocketAddr,
     head: &Parts,
-    body: Bytes,
-    room: impl Send + 'static,
+    body: Taken,
 ) -> hyper::Response<Body> {
     let request_id = app.clock.uuid();
     let began_us = app.clock.monotonic_us();
-    let mut name = ("none", requests::UNSERVED);
-    let answer = perform(app, peer, request_id, into_wire(head, body), room, &mut name).await;
+    let (request, shared) = (into_wire(head, body.bytes), Arc::clone(app));
+    let performing = async move {
+        let mut name = ("none", requests::UNSERVED);
+        let asked = (request, body.is_large);
+        let answer = perform(&shared, peer, request_id, asked, body.room, &mut name).await;
+        (name, answer)
+    };
+    // To read one takes milliseconds, in which the thread answers nobody else.
+    let performed = if body.is_large { app.functions.run(performing).await } else { Some(performing.await) };
+    let Some((name, answer)) = performed else {
+        let told = (StatusCode::SERVICE_UNAVAILABLE, "ServiceException");
+        return refuse_body(app, head, told, "Logboom is stopping.".to_owned());
+    };
     let took_us = app.clock.monotonic_us().saturating_sub(began_us);
     // One that is streamed has only begun: how long a client reads says nothing about the operation.
     app.telemetry.requests.answered(name, answer.status(), took_us);
@@ -94,11 +103,12 @@ impl From<wire::Response> for Answer {
     }
 }
 
+/// `room` is what the body takes, held for as long as it is needed.
 async fn perform(
     app: &Arc<App>,
     peer: SocketAddr,
     request_id: String,
-    request: wire::Request,
+    (request, is_large): (wire::Request, bool),
     room: impl Send + 'static,
     name: &mut requests::Name,
 ) -> Answer {
@@ -109,7 +119,7 @@ async fn perform(
     let found = table::find(&target);
     // Under the names of the table: those of clients are not bounded.
     *name = (target.service.action_prefix(), found.map_or(requests::UNSERVED, |operation| operation.name));
-    let caller = match doors::admit(app, &target, &request) {
+    let caller = match call::read(is_large, || doors::admit(app, &target, &request)) {
         Ok(admitted) => {
             let (source, secure) = (peer.ip(), app.tls.is_some());
             let (identity, region) = (admitted.identity, admitted.region);
@@ -127,7 +137,7 @@ async fn perform(
         Err(fault) => return wire::encode(&target, &caller.request_id, Err(fault)).into(),
     };
     let (caller, asked) = (Arc::new(caller), target.clone());
-    let call = Call { target, request };
+    let call = Call { target, request, is_large };
     let running = (operation.run)(Arc::clone(app), Arc::clone(&caller), call);
     // A task of its own: it is finished when the client goes away, and a panic in it ends nothing else. What it
     // takes is given back when it ends, not when the client goes.

@@ -31,6 +31,9 @@ const DROPPED_BYTES_MAX: u64 = 64 << 20;
 /// Permits are counted in this unit, so that they fit a semaphore.
 const UNIT_BYTES: u64 = 1 << 10;
 
+/// From so many bytes on a body of Lambda's is large: it takes about 0.2 ms to read.
+const LARGE_BYTES: usize = 64 << 10;
+
 /// Paths of Lambda's rest-json begin with its API version, all others are `/` or `/service/...`.
 const LAMBDA_VERSIONS: &str = "/20";
 
@@ -46,9 +49,11 @@ struct Pool {
 }
 
 /// A whole body and the room it takes until dropped.
-pub(super) struct Taken {
-    pub(super) bytes: Bytes,
-    pub(super) room: OwnedSemaphorePermit,
+pub(crate) struct Taken {
+    pub(crate) bytes: Bytes,
+    pub(crate) room: OwnedSemaphorePermit,
+    /// It is Lambda's and large, code or a payload: nothing for the threads that answer.
+    pub(crate) is_large: bool,
 }
 
 /// Why a body was not taken in.
@@ -104,7 +109,8 @@ impl Bodies {
 
     pub(super) async fn read(&self, path: &str, incoming: Incoming) -> Result<Taken, Refused> {
         if path.starts_with(LAMBDA_VERSIONS) {
-            self.lambda.read(incoming, "lambda_requests_in_flight_bytes").await
+            let taken = self.lambda.read(incoming, "lambda_requests_in_flight_bytes").await?;
+            Ok(Taken { is_large: taken.bytes.len() >= LARGE_BYTES, ..taken })
         } else {
             self.request.read(incoming, "requests_in_flight_bytes").await
         }
@@ -155,7 +161,7 @@ impl Pool {
         // What was taken for a body that turned out shorter.
         let surplus = room.num_permits().saturating_sub(bytes.capacity().div_ceil(UNIT_BYTES as usize));
         drop(room.split(surplus));
-        Ok(Taken { bytes: bytes.freeze(), room })
+        Ok(Taken { bytes: bytes.freeze(), room, is_large: false })
     }
 
     /// Room for so many bytes; `None` where none gets free in time.
