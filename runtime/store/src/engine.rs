@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockRead
 use crate::cipher::Ciphers;
 use crate::disk::Disk;
 use crate::id::{Position, SegmentId};
-use crate::intake::writer::Queue;
+use crate::intake::queue::Queue;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
 use crate::memtable::{Chunk, Generation};

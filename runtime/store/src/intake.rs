@@ -1,6 +1,7 @@
-//! Owns the intake log: the frames of one file, in prose and code. `replay` reads files back, `writer`
-//! commits batches. Refuses to know segments and streams' contents.
+//! Owns the intake log: the frames of one file, in prose and code. `replay` reads files back, `queue` says who
+//! is next and `writer` commits batches. Refuses to know segments and streams' contents.
 
+pub(crate) mod queue;
 pub(crate) mod replay;
 pub(crate) mod writer;
 

@@ -60,7 +60,7 @@ pub use events::{Batch, Events};
 pub use follow::{Page, PageLimit};
 pub use held::{Held, part};
 pub use id::{EventId, GroupId, NotAnEventId, Position, SegmentId, StreamId};
-pub use intake::writer::{Ack, OnDurable};
+pub use intake::queue::{Ack, OnDurable};
 pub use keys::{KeyError, Keys, MemoryKeys, Secret};
 pub use lend::{Borrower, Lent, LentTo};
 pub use limits::{EVENT_OVERHEAD_BYTES, Limits};
