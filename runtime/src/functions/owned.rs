@@ -140,29 +140,31 @@ struct Packed<'a> {
 impl<'a> Packed<'a> {
     /// What was damaged is repaired, as everywhere.
     fn of(held: &'a [Held]) -> Packed<'a> {
-        let is_text = |lent: Lent<'_>| utf8::are_texts(lent.text(), lent.start(), lent.ends());
-        if !held.iter().map(Held::lend).all(is_text) {
+        let runs: Vec<Lent<'_>> = held.iter().map(Held::lend).collect();
+        if !runs.iter().all(|lent| utf8::are_texts(lent.text(), lent.start(), lent.ends())) {
             return Batch::of(&lent(held, &utf8::messages(held))).into_packed();
         }
-        let empty =
-            Packed { timestamps: Cow::Borrowed(&[]), ends: Vec::new(), text: Cow::Borrowed(&[]), now_ms: 0 };
-        held.iter().fold(empty, |packed, held| packed.with(held.lend()))
-    }
-
-    fn with(mut self, lent: Lent<'a>) -> Packed<'a> {
-        let (from, text) = (lent.start(), lent.messages());
-        // A batch is at most a few MiB.
-        let moved = |end: &u32| u32::try_from(*end as usize - from + self.text.len()).unwrap_or(u32::MAX);
-        self.ends.extend(lent.ends().iter().map(moved));
-        if self.timestamps.is_empty() {
-            (self.timestamps, self.text) = (lent.timestamps.into(), text.into());
-        } else {
-            self.timestamps.to_mut().extend_from_slice(lent.timestamps);
-            self.text.to_mut().extend_from_slice(text);
+        let mut ends = Vec::with_capacity(runs.iter().map(Lent::len).sum());
+        let (mut before, mut now_ms) = (0, 0);
+        for lent in &runs {
+            let from = lent.start();
+            // A batch is at most a few MiB.
+            let moved = |end: &u32| u32::try_from(*end as usize - from + before).unwrap_or(u32::MAX);
+            ends.extend(lent.ends().iter().map(moved));
+            before += lent.messages().len();
+            let newest = (0..lent.len()).map(|row| lent.ingestion_ms(row)).max();
+            now_ms = now_ms.max(newest.unwrap_or(0));
         }
-        let newest = (0..lent.len()).map(|row| lent.ingestion_ms(row)).max();
-        self.now_ms = self.now_ms.max(newest.unwrap_or(0));
-        self
+        let timestamps = joined(runs.iter().map(|lent| lent.timestamps));
+        Packed { timestamps, ends, text: joined(runs.iter().map(Lent::messages)), now_ms }
+    }
+}
+
+/// Runs one behind the other.
+fn joined<'a, T: Copy>(runs: impl Iterator<Item = &'a [T]>) -> Cow<'a, [T]> {
+    match runs.collect::<Vec<_>>()[..] {
+        [one] => Cow::Borrowed(one),
+        ref several => Cow::Owned(several.concat()),
     }
 }
 
@@ -179,6 +181,8 @@ async fn packed(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -186,5 +190,52 @@ mod tests {
         let event = |timestamp, message| LogEvent { timestamp, ingestion_time: timestamp + 1, message };
         let given = [event(1, "one"), event(2, ""), event(3, "zwölf")];
         assert_eq!(Batch::of(&given).lent(), given);
+    }
+
+    /// A store's events from one position on, in runs as they were appended.
+    fn held(batches: &[&[&[u8]]], from: u64) -> Vec<Held> {
+        use store::{
+            Batch, GroupId, MemoryKeys, MemoryManifest, Options, PageLimit, Position, Store, StreamId,
+        };
+        let disk = Arc::new(store::faulty::FaultyDisk::new(1));
+        let (manifest, keys) = (Arc::new(MemoryManifest::default()), Arc::new(MemoryKeys::new(1)));
+        let store = Store::open(Options::default(), disk, manifest, keys).unwrap();
+        for (number, messages) in (1..).zip(batches) {
+            let events: Vec<(i64, Vec<u8>)> =
+                (0..).zip(*messages).map(|(at, message)| (100 * number + at, message.to_vec())).collect();
+            let (group, stream, ingestion_ms) = (GroupId(1), StreamId(number as u64), 1_000 * number);
+            store.append_wait(Batch { group, stream, ingestion_ms, hop: 0, events: events.into() }).unwrap();
+        }
+        let limit = PageLimit { events: 100, bytes: 1 << 20 };
+        store.scan_by_position(Position::at(from), store.durable_position(), limit, None).unwrap().held
+    }
+
+    /// Timestamp and message of each event of a packed batch.
+    fn unpacked(packed: &Packed<'_>) -> Vec<(i64, String)> {
+        let starts = std::iter::once(0).chain(packed.ends.iter().copied());
+        let text = |(start, end): (u32, u32)| {
+            String::from_utf8(packed.text[start as usize..end as usize].to_vec()).unwrap()
+        };
+        packed.timestamps.iter().copied().zip(starts.zip(packed.ends.iter().copied()).map(text)).collect()
+    }
+
+    #[test]
+    fn runs_are_packed_one_behind_the_other() {
+        let of = |batches: &[&[&[u8]]], from| {
+            let held = held(batches, from);
+            let packed = Packed::of(&held);
+            (unpacked(&packed), packed.now_ms, matches!(packed.text, Cow::Borrowed(_)))
+        };
+        let whole = |events: &[(i64, &str)]| -> Vec<(i64, String)> {
+            events.iter().map(|(at, text)| (*at, (*text).to_owned())).collect()
+        };
+        let batches: &[&[&[u8]]] = &[&[b"one", b"", "zwölf".as_bytes()], &[b"four"], &[b"five", b"six"]];
+        let all = [(100, "one"), (101, ""), (102, "zwölf"), (200, "four"), (300, "five"), (301, "six")];
+        assert_eq!(of(batches, 0), (whole(&all), 3_000, false));
+        assert_eq!(of(batches, 2), (whole(&all[2..]), 3_000, false), "from within a run on");
+        assert_eq!(of(&batches[..1], 1), (whole(&all[1..3]), 1_000, true), "one run is lent");
+        assert_eq!(of(&[], 0), (Vec::new(), 0, false));
+        let damaged: &[&[&[u8]]] = &[&[b"a\xff"], &[b"b"]];
+        assert_eq!(of(damaged, 0), (whole(&[(100, "a\u{fffd}"), (200, "b")]), 2_000, false), "and repaired");
     }
 }

@@ -15,6 +15,7 @@ mod compiled;
 mod effect;
 mod egress;
 mod error;
+mod events;
 mod function;
 mod grant;
 mod guest;

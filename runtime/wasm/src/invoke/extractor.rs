@@ -2,6 +2,7 @@
 
 use super::run::Export;
 use super::{Batch, World, batch_bytes, failed, newest};
+use crate::events::Events;
 use crate::host::Host;
 use crate::pure::Pure;
 use crate::{BatchContext, Call, Extracted, InvokeError, Invoked, LogEvent, Module, Role};
@@ -27,7 +28,7 @@ impl Host {
         let pure = Some(Pure::new(newest(events), &context.delivery_id));
         let bytes_in = batch_bytes(events);
         let export = Export { module, call, pure, world: &WORLD, function: "extract", bytes_in };
-        self.export(export, (context, events), |(answer,): Answer| {
+        self.export(export, (context, Events(events)), |(answer,): Answer| {
             let found = answer.map_err(failed)?;
             let limit = self.limits().effects;
             if found.len() > limit {

@@ -21,6 +21,7 @@ pub use subscription::Outcome;
 use wasmtime::component::types::{Component, ComponentFunc};
 
 use crate::abi::HandlerError;
+use crate::events::Events;
 use crate::{BatchContext, InvokeError, LogEvent, Role};
 
 /// A world this host runs: an interface of `wit/exports.wit` and the shapes of its functions.
@@ -46,7 +47,7 @@ pub(crate) const WORLDS: &[&World] = &[
 ];
 
 /// What a batch hands in.
-type Batch<'a> = (&'a BatchContext, &'a [LogEvent<'a>]);
+type Batch<'a> = (&'a BatchContext, Events<'a>);
 
 fn batch_bytes(events: &[LogEvent<'_>]) -> usize {
     events.iter().map(|e| e.message.len()).sum()

@@ -3,6 +3,7 @@
 use super::run::Export;
 use super::{Batch, World, batch_bytes};
 use crate::abi::{BatchOutcome, HandlerError};
+use crate::events::Events;
 use crate::host::Host;
 use crate::{BatchContext, Call, InvokeError, Invoked, LogEvent, Module, Role};
 
@@ -32,7 +33,7 @@ impl Host {
     ) -> Invoked<Outcome> {
         let bytes_in = batch_bytes(events);
         let export = Export { module, call, pure: None, world: &WORLD, function: "handle", bytes_in };
-        self.export(export, (context, events), |(answer,): Answer| {
+        self.export(export, (context, Events(events)), |(answer,): Answer| {
             let BatchOutcome { mut failed } = answer?;
             failed.sort_unstable();
             failed.dedup();
