@@ -55,8 +55,8 @@ pub(crate) struct Call {
 }
 
 /// Reads something of a request. What is large may take a second: what else lives on the thread goes on elsewhere then.
-pub(super) fn read<T>(is_large: bool, read: impl FnOnce() -> T) -> T {
-    if is_large { tokio::task::block_in_place(read) } else { read() }
+pub(super) fn read<T>(is_large: bool, work: impl FnOnce() -> T) -> T {
+    if is_large { tokio::task::block_in_place(work) } else { work() }
 }
 
 impl Call {

@@ -56,10 +56,7 @@ pub(crate) async fn answer(
     };
     // To read one takes milliseconds, in which the thread answers nobody else.
     let performed = if body.is_large { app.functions.run(performing).await } else { Some(performing.await) };
-    let Some((name, answer)) = performed else {
-        let told = (StatusCode::SERVICE_UNAVAILABLE, "ServiceException");
-        return refuse_body(app, head, told, "Logboom is stopping.".to_owned());
-    };
+    let Some((name, answer)) = performed else { return refuse(app, head, &stopping()) };
     let took_us = app.clock.monotonic_us().saturating_sub(began_us);
     // One that is streamed has only begun: how long a client reads says nothing about the operation.
     app.telemetry.requests.answered(name, answer.status(), took_us);
@@ -77,8 +74,16 @@ pub(crate) fn refuse_body(
     reason: String,
 ) -> hyper::Response<Body> {
     let fault = Fault::new(code, reason).status(status.as_u16());
-    let fault = if status.is_server_error() { fault.receiver() } else { fault };
-    into_hyper(wire::refuse(&into_wire(head, Bytes::new()), &app.clock.uuid(), &fault))
+    refuse(app, head, &if status.is_server_error() { fault.receiver() } else { fault })
+}
+
+fn refuse(app: &App, head: &Parts, fault: &Fault) -> hyper::Response<Body> {
+    into_hyper(wire::refuse(&into_wire(head, Bytes::new()), &app.clock.uuid(), fault))
+}
+
+/// The process ends while the threads of guests work at a request.
+fn stopping() -> Fault {
+    Fault::new("ServiceException", "Logboom is stopping.").status(500)
 }
 
 /// An operation's answer.

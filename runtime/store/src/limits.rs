@@ -7,10 +7,10 @@ pub struct Limits {
     pub queue_bytes: u64,
     /// The most that one commit writes before its fsync.
     pub commit_bytes: u64,
-    /// Zeros that are written behind the intake log while nothing waits, for small commits (a 32nd of it at most) to be
-    /// written over: those change neither the length of the file nor what it occupies, so the file system writes down
-    /// nothing about them, and an fsync waits for the disk two or three times instead of five (seen on ext4). None on a
-    /// disk that has not 64 times as much left, and none where this is 0.
+    /// Zeros that are written behind the intake log while nothing else is to be, for small commits (a 32nd of it at
+    /// most) to be written over: those change neither the length of the file nor what it occupies, so the file system
+    /// writes down nothing about them, and an fsync waits for the disk two or three times instead of five (seen on
+    /// ext4). None on a disk that has not 64 times as much left, and none where this is 0.
     pub room_bytes: u64,
     /// What is taken off the end of an intake file at once when its events are in segments.
     pub discard_bytes: u64,

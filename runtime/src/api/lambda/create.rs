@@ -10,8 +10,8 @@ use wire::shape::lambda::{CreateFunctionRequest, FunctionConfiguration};
 
 use super::settings::{self, Wanted, refuse};
 use super::{account, event_invoke, lookup, shown};
-use crate::api::Caller;
 use crate::api::table::{Operation, operation};
+use crate::api::{Caller, stopping};
 use crate::app::App;
 use crate::functions::{registry, versions};
 
@@ -30,7 +30,7 @@ async fn create(
     let dead_letter = request.dead_letter_config.take().and_then(|config| config.target_arn);
     let handler = request.handler.clone().unwrap_or_default();
     let unpacked = app.functions.aside(move || settings::unpack(zip_file.as_deref(), &handler)).await;
-    let (package, upload) = unpacked.unwrap_or_else(|| Err(settings::stopping()))?;
+    let (package, upload) = unpacked.unwrap_or_else(|| Err(stopping()))?;
     let record = record(app, name, request, &package, &upload)?;
     let (of, scope, wasm) = (caller.clone(), caller.scope(), package.wasm);
     let made = app

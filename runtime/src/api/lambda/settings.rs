@@ -195,11 +195,6 @@ pub(super) fn unpack(zip_file: Option<&str>, handler: &str) -> Result<(Package, 
     unpacked.or_else(|error| refuse(error.to_string()))
 }
 
-/// The process ends while an upload is unpacked.
-pub(super) fn stopping() -> Fault {
-    Fault::new("ServiceException", "Logboom is stopping.").status(500)
-}
-
 /// Refuses grants and budgets that mean nothing.
 ///
 /// # Errors

@@ -9,8 +9,8 @@ use wire::Fault;
 use wire::shape::lambda::{FunctionConfiguration, UpdateFunctionCodeRequest};
 
 use super::{account, create, lookup, settings, shown};
-use crate::api::Caller;
 use crate::api::table::{Operation, operation};
+use crate::api::{Caller, stopping};
 use crate::app::App;
 use crate::functions::{registry, versions};
 
@@ -28,7 +28,7 @@ async fn update(
     let before = app.meta.read(|tx| lookup::function(tx, caller, &name))?;
     let handler = before.handler;
     let unpacked = app.functions.aside(move || settings::unpack(zip_file.as_deref(), &handler)).await;
-    let (package, upload) = unpacked.unwrap_or_else(|| Err(settings::stopping()))?;
+    let (package, upload) = unpacked.unwrap_or_else(|| Err(stopping()))?;
     let staged = Staged {
         digest: create::digest(&package.wasm),
         manifest: package.manifest,

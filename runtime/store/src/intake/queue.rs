@@ -66,7 +66,7 @@ struct QueueState {
 /// Whether clients write all the time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Clients {
-    /// None wrote in the last [`SHARED_WAIT`].
+    /// None wrote for [`SHARED_WAIT`].
     #[default]
     Away,
     /// One did.
@@ -303,7 +303,7 @@ mod tests {
         assert_eq!((state.bytes, state.behind_bytes), (0, 0));
     }
 
-    /// A queue to which clients come all the time, by its own clock.
+    /// A queue to which clients come all the time; it waits so long for the next.
     fn busy(shared_wait: Duration) -> Queue {
         let queue = Queue { shared_wait, ..Queue::default() };
         for _ in 0..2 {
