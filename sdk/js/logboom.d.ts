@@ -233,8 +233,18 @@ declare module 'logboom:extension/packed-filter@0.1.0' {
   export function apply(context: BatchContext, batch: PackedBatch): Uint8Array;
   export type BatchContext = import('logboom:extension/types@0.1.0').BatchContext;
   export interface PackedBatch {
+    /**
+     * Milliseconds since the Unix epoch, one per event, as given by the producers.
+     */
     timestamps: BigInt64Array,
+    /**
+     * The same, as stamped at ingestion.
+     */
+    ingestionTimes: BigInt64Array,
     ends: Uint32Array,
+    /**
+     * Each event's part is UTF-8.
+     */
     text: Uint8Array,
   }
 }

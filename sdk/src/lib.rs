@@ -8,7 +8,7 @@
 //! struct OnlyErrors;
 //!
 //! impl Filter for OnlyErrors {
-//!     fn verdict(_: &Context, event: &LogEvent) -> Verdict {
+//!     fn verdict(_: &Context, event: &Event<'_>) -> Verdict {
 //!         if event.message.contains("ERROR") { Verdict::Keep } else { Verdict::Drop }
 //!     }
 //! }
@@ -23,6 +23,7 @@
 //! place. Features: `log` (the `log` crate writes to the function's log), `http` (requests to granted hosts).
 
 mod datum;
+mod event;
 #[doc(hidden)]
 #[allow(
     unsafe_code,
@@ -46,6 +47,7 @@ mod service;
 #[doc(hidden)]
 pub mod world;
 
+pub use event::Event;
 pub use generated::alarm_action::exports::logboom::extension::alarm_action::{AlarmEvent, AlarmState};
 pub use generated::extractor::exports::logboom::extension::extractor::Extracted;
 pub use generated::filter::exports::logboom::extension::filter::Verdict;
@@ -80,7 +82,7 @@ pub mod prelude {
     #[cfg(feature = "http")]
     pub use crate::http;
     pub use crate::{
-        AlarmAction, AlarmEvent, AlarmState, Attribute, BatchOutcome, Context, Extractor, Filter,
+        AlarmAction, AlarmEvent, AlarmState, Attribute, BatchOutcome, Context, Event, Extractor, Filter,
         HandlerError, InvokeError, Lambda, LogEvent, MetricDatum, NewEvent, Notification, NotifyError,
         Outcome, PackedBatch, PackedFilter, QueryFunctions, Scalar, ScalarType, Scheduled, Signature,
         Subscription, Tick, Unit, Verdict, config, debug, done, error, failed, info, invocation, log_sink,
@@ -96,7 +98,25 @@ pub mod prelude {
 macro_rules! export {
     ($handler:ident : $($world:ident),+ $(,)?) => {
         $( $crate::__export_world!($world $handler); )+
+        $crate::__export_keeps!($handler [] $($world)+);
     };
+}
+
+/// A filter is packed too, unless the module has a packed one of its own. Between brackets: `filter`, once it was seen.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_keeps {
+    ($handler:ident [$($seen:ident)?] packed_filter $($rest:ident)*) => {};
+    ($handler:ident [$($seen:ident)?] filter $($rest:ident)*) => {
+        $crate::__export_keeps!($handler [filter] $($rest)*);
+    };
+    ($handler:ident [$($seen:ident)?] $other:ident $($rest:ident)*) => {
+        $crate::__export_keeps!($handler [$($seen)?] $($rest)*);
+    };
+    ($handler:ident [filter]) => {
+        $crate::__export_with!(packed_filter export_packed_filter $crate::world::filter::Keeps<$handler>);
+    };
+    ($handler:ident []) => {};
 }
 
 #[doc(hidden)]
@@ -122,9 +142,12 @@ macro_rules! __export_world {
 #[macro_export]
 macro_rules! __export_with {
     ($module:ident $export:ident $handler:ident) => {
+        $crate::__export_with!($module $export $crate::world::Exported<$handler>);
+    };
+    ($module:ident $export:ident $exported:ty) => {
         const _: () = {
             // A name of its own: the author's type may be called anything.
-            type LogboomExported = $crate::world::Exported<$handler>;
+            type LogboomExported = $exported;
             $crate::generated::$module::$export!(LogboomExported);
         };
     };

@@ -15,8 +15,8 @@ const UNITS: &[(&str, f64)] =
     &[("ms", 1.0), ("us", 1e-3), ("µs", 1e-3), ("ns", 1e-6), ("sec", 1e3), ("s", 1e3)];
 
 impl Extractor for LatencyExtractor {
-    fn extract(context: &Context, event: &LogEvent, found: &mut Vec<MetricDatum>) -> Result<(), String> {
-        let fields = fields(&event.message);
+    fn extract(context: &Context, event: &Event<'_>, found: &mut Vec<MetricDatum>) -> Result<(), String> {
+        let fields = fields(event.message);
         let Some(latency) = fields.iter().find_map(|(n, v)| latency_ms(n, v)) else { return Ok(()) };
         let service = fields.iter().find(|(n, v)| SERVICES.contains(&n.as_str()) && !v.is_empty());
         let service = service.map_or(context.log_group.as_str(), |(_, value)| value.as_str());

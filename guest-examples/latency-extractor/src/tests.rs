@@ -23,7 +23,7 @@ fn latencies_of_many_spellings_are_milliseconds() {
     ] {
         let context = Context { log_group: "/demo/api".to_owned(), ..Context::default() };
         let mut found = Vec::new();
-        LatencyExtractor::extract(&context, &LogEvent::new(1, message), &mut found).expect("never fails");
+        LatencyExtractor::extract(&context, &Event::new(1, message), &mut found).expect("never fails");
         let value = expected.map(|v| MetricDatum::new("App", "Latency", v).unit(Unit::Milliseconds));
         let value = value.map(|d| d.dimension("service", service));
         assert_eq!(found, Vec::from_iter(value), "{message}");

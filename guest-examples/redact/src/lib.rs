@@ -6,8 +6,8 @@ use logboom_sdk::prelude::*;
 struct Redact;
 
 impl Filter for Redact {
-    fn verdict(_: &Context, event: &LogEvent) -> Verdict {
-        redact(&event.message).map_or(Verdict::Keep, Verdict::Replace)
+    fn verdict(_: &Context, event: &Event<'_>) -> Verdict {
+        redact(event.message).map_or(Verdict::Keep, Verdict::Replace)
     }
 }
 

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use clap::Args;
 use wasm::{
-    BatchContext, Call, Grants, Host, InvokeError, Invoked, LogEvent, Module, PackedBatch, Role, Stdout,
-    Verdict,
+    BatchContext, Call, Grants, Host, InvokeError, Invoked, LogEvent, Module, PackedBatch, Pieces, Role,
+    Stdout, Verdict,
 };
 
 use super::build;
@@ -68,8 +68,7 @@ pub(crate) async fn run(args: TestArgs, clock: Clock) -> Result<(), ClientError>
     }
     let host = build::host(&clock, !args.bench).map_err(ClientError::Here)?;
     let subject = subject(&args, &host).map_err(ClientError::Here)?;
-    let roles: Vec<Role> =
-        subject.module.roles().iter().copied().filter(|role| takes_events(*role)).collect();
+    let roles = roles(&subject.module, args.bench);
     if roles.is_empty() {
         let is = build::describe(&subject.module);
         return Err(ClientError::Here(format!("it handles no log events ({is}); `logboom invoke` calls it")));
@@ -95,6 +94,13 @@ pub(crate) async fn run(args: TestArgs, clock: Clock) -> Result<(), ClientError>
         1 => Err(ClientError::Here("1 call failed".to_owned())),
         _ => Err(ClientError::Here(format!("{failed} calls failed"))),
     }
+}
+
+/// What events are handed to. A filter that is packed too is measured in both ways, and else tested as one.
+fn roles(module: &Module, bench: bool) -> Vec<Role> {
+    let is_one = module.has(Role::Filter) && !bench;
+    let tested = |role: &Role| takes_events(*role) && !(is_one && *role == Role::PackedFilter);
+    module.roles().iter().copied().filter(tested).collect()
 }
 
 /// Whether this command can hand events to a module of this role.
@@ -180,11 +186,39 @@ async fn invoke(
     let module = &subject.module;
     match role {
         Role::Subscription => host.subscription(module, &call, &context, &events).await.map(Outcome::Again),
-        Role::Filter => host.filter(module, &call, &context, &events).await.map(Outcome::Verdicts),
+        Role::Filter => judged(host, module, &call, &context, &events).await,
         Role::Extractor => host.extract(module, &call, &context, &events).await.map(Outcome::Values),
-        Role::PackedFilter => packed(host, module, &call, &context, &events).await,
+        Role::PackedFilter => {
+            let verdict = |keep| if keep { Verdict::Keep } else { Verdict::Drop };
+            let invoked = packed(host, module, &call, &context, &events).await;
+            invoked.map(|kept| Outcome::Verdicts(kept.into_iter().map(verdict).collect()))
+        }
         _ => payload(host, module, &call, role, &context, &events).await,
     }
+}
+
+/// Patterns ask the packed side of a filter that has one, transformers the other: both are to keep the same events.
+async fn judged(
+    host: &Host,
+    module: &Module,
+    call: &Call,
+    context: &BatchContext,
+    events: &[LogEvent<'_>],
+) -> Invoked<Outcome> {
+    let mut judged = host.filter(module, call, context, events).await;
+    if let (Ok(verdicts), true) = (&judged.result, module.has(Role::PackedFilter)) {
+        match packed(host, module, call, context, events).await.result {
+            Ok(kept) => {
+                let differs = |(verdict, kept): (&Verdict, &bool)| (*verdict != Verdict::Drop) != *kept;
+                if let Some(event) = verdicts.iter().zip(&kept).position(differs) {
+                    let reason = format!("filter and packed-filter differ about event {event} of the batch");
+                    judged.result = Err(InvokeError::Refused(reason));
+                }
+            }
+            Err(error) => judged.result = Err(error),
+        }
+    }
+    judged.map(Outcome::Verdicts)
 }
 
 async fn packed(
@@ -193,18 +227,17 @@ async fn packed(
     call: &Call,
     context: &BatchContext,
     events: &[LogEvent<'_>],
-) -> Invoked<Outcome> {
+) -> Invoked<Vec<bool>> {
     let timestamps: Vec<i64> = events.iter().map(|event| event.timestamp).collect();
+    let ingestion_times: Vec<i64> = events.iter().map(|event| event.ingestion_time).collect();
     let (mut text, mut ends) = (Vec::new(), Vec::new());
     for event in events {
         text.extend_from_slice(event.message.as_bytes());
         ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
     }
-    let newest_ms = events.iter().map(|event| event.ingestion_time).max().unwrap_or(0);
-    let batch = PackedBatch { timestamps: &timestamps, ends: &ends, text: &text };
-    let verdict = |keep| if keep { Verdict::Keep } else { Verdict::Drop };
-    let invoked = host.packed_filter(module, call, context, &batch, newest_ms).await;
-    invoked.map(|kept| Outcome::Verdicts(kept.into_iter().map(verdict).collect()))
+    let (timestamps, ingestion_times) = (&timestamps, &ingestion_times);
+    let batch = PackedBatch { timestamps, ingestion_times, ends: &ends, text: Pieces(&[&text]) };
+    host.packed_filter(module, call, context, &batch).await
 }
 
 /// AWS's payload of a subscription.

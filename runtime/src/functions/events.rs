@@ -109,11 +109,26 @@ pub(crate) async fn verdicts(
     }
 }
 
-/// Whether to keep each of the events that are held. A text in place of the message is a way to keep it.
+/// Whether to keep each of the events.
 ///
 /// # Errors
 /// Why that cannot be said.
 pub(crate) async fn kept(
+    app: &Arc<App>,
+    ready: &Ready,
+    origin: &Origin,
+    delivery_id: &str,
+    events: &[Given<'_>],
+) -> Result<Vec<bool>, InvokeError> {
+    let (context, cause, typed) = pure(app, ready, origin, delivery_id, events);
+    keep(app, ready, &cause, Work::Keep(&context, &typed)).await
+}
+
+/// The same, of events that are held.
+///
+/// # Errors
+/// Why that cannot be said.
+pub(crate) async fn kept_held(
     app: &Arc<App>,
     ready: &Ready,
     origin: &Origin,
@@ -128,8 +143,16 @@ pub(crate) async fn kept(
     let count = (held.iter().map(Held::len).sum(), held.iter().filter_map(hop).max().unwrap_or(0));
     let (context, cause) =
         (context(ready, origin, delivery_id, first), cause(app, origin, delivery_id, count));
-    match run(app, ready, &cause, Work::FilterHeld(&context, held)).await.result? {
-        Answer::Verdicts(verdicts) => Ok(verdicts.iter().map(|one| *one != Verdict::Drop).collect()),
+    keep(app, ready, &cause, Work::KeepHeld(&context, held)).await
+}
+
+async fn keep(
+    app: &Arc<App>,
+    ready: &Ready,
+    cause: &Cause,
+    work: Work<'_>,
+) -> Result<Vec<bool>, InvokeError> {
+    match run(app, ready, cause, work).await.result? {
         Answer::Kept(kept) => Ok(kept),
         _ => Err(no_verdicts()),
     }

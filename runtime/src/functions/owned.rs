@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use store::{Held, Lent};
 use wasm::{
-    AlarmEvent, BatchContext, Call, Host, Invoked, LogEvent, Module, PackedBatch, Role, Stdout, Tick,
+    AlarmEvent, BatchContext, Call, Host, Invoked, LogEvent, Module, PackedBatch, Pieces, Role, Stdout, Tick,
+    Verdict,
 };
 
 use super::run::{Answer, Rows, Work, map};
@@ -22,7 +23,8 @@ pub(super) enum Owned {
     Command(Bytes, Stdout),
     Http(Bytes, u32),
     Filter(BatchContext, Batch),
-    FilterHeld(BatchContext, Vec<Held>),
+    Keep(BatchContext, Batch),
+    KeepHeld(BatchContext, Vec<Held>),
     Extract(BatchContext, Batch),
 }
 
@@ -55,14 +57,13 @@ impl Batch {
     }
 
     fn into_packed(self) -> Packed<'static> {
-        let timestamps: Vec<i64> = self.events.iter().map(|(timestamp, ..)| *timestamp).collect();
         // A batch is at most a few MiB.
         let end = |(.., end): &(i64, i64, usize)| u32::try_from(*end).unwrap_or(u32::MAX);
         Packed {
-            timestamps: timestamps.into(),
+            timestamps: self.events.iter().map(|(timestamp, ..)| *timestamp).collect(),
+            ingestion_times: self.events.iter().map(|(_, ingestion_ms, _)| *ingestion_ms).collect(),
             ends: self.events.iter().map(end).collect(),
-            now_ms: self.events.iter().map(|(_, ingestion_ms, _)| *ingestion_ms).max().unwrap_or(0),
-            text: self.text.into_bytes().into(),
+            text: vec![self.text.into_bytes().into()],
         }
     }
 }
@@ -79,7 +80,8 @@ impl Owned {
             Work::Command(payload, stdout) => Owned::Command(payload.clone(), *stdout),
             Work::Http(payload, attempt) => Owned::Http(payload.clone(), *attempt),
             Work::Filter(context, events) => Owned::Filter((*context).clone(), Batch::of(events)),
-            Work::FilterHeld(context, held) => Owned::FilterHeld((*context).clone(), held.to_vec()),
+            Work::Keep(context, events) => Owned::Keep((*context).clone(), Batch::of(events)),
+            Work::KeepHeld(context, held) => Owned::KeepHeld((*context).clone(), held.to_vec()),
             Work::Extract(context, events) => Owned::Extract((*context).clone(), Batch::of(events)),
             Work::Evaluate(rows) => return Err(*rows),
         })
@@ -107,15 +109,26 @@ impl Owned {
                 map(host.filter(module, call, &context, &batch.lent()).await, Answer::Verdicts)
             }
             Owned::Filter(context, batch) => packed(host, module, call, &context, &batch.into_packed()).await,
-            Owned::FilterHeld(context, held) if module.has(Role::Filter) => {
-                let texts = utf8::messages(&held);
-                map(host.filter(module, call, &context, &lent(&held, &texts)).await, Answer::Verdicts)
+            Owned::Keep(context, batch) if module.has(Role::PackedFilter) => {
+                packed(host, module, call, &context, &batch.into_packed()).await
             }
-            Owned::FilterHeld(context, held) => {
+            Owned::Keep(context, batch) => {
+                map(host.filter(module, call, &context, &batch.lent()).await, kept)
+            }
+            Owned::KeepHeld(context, held) if module.has(Role::PackedFilter) => {
                 packed(host, module, call, &context, &Packed::of(&held)).await
+            }
+            Owned::KeepHeld(context, held) => {
+                let texts = utf8::messages(&held);
+                map(host.filter(module, call, &context, &lent(&held, &texts)).await, kept)
             }
         }
     }
+}
+
+/// A text in place of the message is a way to keep it.
+fn kept(verdicts: Vec<Verdict>) -> Answer {
+    Answer::Kept(verdicts.iter().map(|verdict| *verdict != Verdict::Drop).collect())
 }
 
 /// As typed functions get them.
@@ -128,13 +141,12 @@ pub(super) fn lent<'a>(held: &'a [Held], texts: &'a [Cow<'_, str>]) -> Vec<LogEv
     times.zip(texts.iter().map(|text| &**text)).map(event).collect()
 }
 
-/// Events in the shape of the packed world. One run of events is lent as it lies.
+/// Events in the shape of the packed world. Texts are lent as they lie, run by run.
 struct Packed<'a> {
-    timestamps: Cow<'a, [i64]>,
+    timestamps: Vec<i64>,
+    ingestion_times: Vec<i64>,
     ends: Vec<u32>,
-    text: Cow<'a, [u8]>,
-    /// The newest ingestion time.
-    now_ms: i64,
+    text: Vec<Cow<'a, [u8]>>,
 }
 
 impl<'a> Packed<'a> {
@@ -144,27 +156,24 @@ impl<'a> Packed<'a> {
         if !runs.iter().all(|lent| utf8::are_texts(lent.text(), lent.start(), lent.ends())) {
             return Batch::of(&lent(held, &utf8::messages(held))).into_packed();
         }
-        let mut ends = Vec::with_capacity(runs.iter().map(Lent::len).sum());
-        let (mut before, mut now_ms) = (0, 0);
+        let count = runs.iter().map(Lent::len).sum();
+        let (mut timestamps, mut ingestion_times) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let (mut ends, mut before) = (Vec::with_capacity(count), 0);
         for lent in &runs {
             let from = lent.start();
             // A batch is at most a few MiB.
             let moved = |end: &u32| u32::try_from(*end as usize - from + before).unwrap_or(u32::MAX);
             ends.extend(lent.ends().iter().map(moved));
             before += lent.messages().len();
-            let newest = (0..lent.len()).map(|row| lent.ingestion_ms(row)).max();
-            now_ms = now_ms.max(newest.unwrap_or(0));
+            timestamps.extend_from_slice(lent.timestamps);
+            ingestion_times.extend((0..lent.len()).map(|row| lent.ingestion_ms(row)));
         }
-        let timestamps = joined(runs.iter().map(|lent| lent.timestamps));
-        Packed { timestamps, ends, text: joined(runs.iter().map(Lent::messages)), now_ms }
-    }
-}
-
-/// Runs one behind the other.
-fn joined<'a, T: Copy>(runs: impl Iterator<Item = &'a [T]>) -> Cow<'a, [T]> {
-    match runs.collect::<Vec<_>>()[..] {
-        [one] => Cow::Borrowed(one),
-        ref several => Cow::Owned(several.concat()),
+        Packed {
+            timestamps,
+            ingestion_times,
+            ends,
+            text: runs.iter().map(|lent| lent.messages().into()).collect(),
+        }
     }
 }
 
@@ -175,8 +184,10 @@ async fn packed(
     context: &BatchContext,
     packed: &Packed<'_>,
 ) -> Invoked<Answer> {
-    let batch = PackedBatch { timestamps: &packed.timestamps, ends: &packed.ends, text: &packed.text };
-    map(host.packed_filter(module, call, context, &batch, packed.now_ms).await, Answer::Kept)
+    let Packed { timestamps, ingestion_times, ends, text } = packed;
+    let text: Vec<&[u8]> = text.iter().map(|run| &**run).collect();
+    let batch = PackedBatch { timestamps, ingestion_times, ends, text: Pieces(&text) };
+    map(host.packed_filter(module, call, context, &batch).await, Answer::Kept)
 }
 
 #[cfg(test)]
@@ -210,13 +221,19 @@ mod tests {
         store.scan_by_position(Position::at(from), store.durable_position(), limit, None).unwrap().held
     }
 
-    /// Timestamp and message of each event of a packed batch.
-    fn unpacked(packed: &Packed<'_>) -> Vec<(i64, String)> {
+    /// Timestamp, ingestion time and message of each event of a packed batch.
+    fn unpacked(packed: &Packed<'_>) -> Vec<(i64, i64, String)> {
+        let whole = packed.text.concat();
         let starts = std::iter::once(0).chain(packed.ends.iter().copied());
         let text = |(start, end): (u32, u32)| {
-            String::from_utf8(packed.text[start as usize..end as usize].to_vec()).unwrap()
+            String::from_utf8(whole[start as usize..end as usize].to_vec()).unwrap()
         };
-        packed.timestamps.iter().copied().zip(starts.zip(packed.ends.iter().copied()).map(text)).collect()
+        let texts = starts.zip(packed.ends.iter().copied()).map(text);
+        let times = packed.timestamps.iter().zip(&packed.ingestion_times);
+        times
+            .zip(texts)
+            .map(|((timestamp, ingestion_time), text)| (*timestamp, *ingestion_time, text))
+            .collect()
     }
 
     #[test]
@@ -224,18 +241,18 @@ mod tests {
         let of = |batches: &[&[&[u8]]], from| {
             let held = held(batches, from);
             let packed = Packed::of(&held);
-            (unpacked(&packed), packed.now_ms, matches!(packed.text, Cow::Borrowed(_)))
+            (unpacked(&packed), packed.text.iter().filter(|run| matches!(run, Cow::Borrowed(_))).count())
         };
-        let whole = |events: &[(i64, &str)]| -> Vec<(i64, String)> {
-            events.iter().map(|(at, text)| (*at, (*text).to_owned())).collect()
+        let whole = |events: &[(i64, &str)]| -> Vec<(i64, i64, String)> {
+            events.iter().map(|(at, text)| (*at, at / 100 * 1_000, (*text).to_owned())).collect()
         };
         let batches: &[&[&[u8]]] = &[&[b"one", b"", "zwölf".as_bytes()], &[b"four"], &[b"five", b"six"]];
         let all = [(100, "one"), (101, ""), (102, "zwölf"), (200, "four"), (300, "five"), (301, "six")];
-        assert_eq!(of(batches, 0), (whole(&all), 3_000, false));
-        assert_eq!(of(batches, 2), (whole(&all[2..]), 3_000, false), "from within a run on");
-        assert_eq!(of(&batches[..1], 1), (whole(&all[1..3]), 1_000, true), "one run is lent");
-        assert_eq!(of(&[], 0), (Vec::new(), 0, false));
+        assert_eq!(of(batches, 0), (whole(&all), 3));
+        assert_eq!(of(batches, 2), (whole(&all[2..]), 3), "from within a run on");
+        assert_eq!(of(&batches[..1], 1), (whole(&all[1..3]), 1), "each run is lent");
+        assert_eq!(of(&[], 0), (Vec::new(), 0));
         let damaged: &[&[&[u8]]] = &[&[b"a\xff"], &[b"b"]];
-        assert_eq!(of(damaged, 0), (whole(&[(100, "a\u{fffd}"), (200, "b")]), 2_000, false), "and repaired");
+        assert_eq!(of(damaged, 0), (whole(&[(100, "a\u{fffd}"), (200, "b")]), 0), "and repaired");
     }
 }

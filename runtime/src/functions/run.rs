@@ -54,10 +54,12 @@ pub(crate) enum Work<'a> {
     Command(Bytes, Stdout),
     /// JSON that is POSTed, and the number of the attempt.
     Http(Bytes, u32),
-    /// Events to judge. Pure.
+    /// Events to judge: keep, drop or replace. Pure.
     Filter(&'a BatchContext, &'a [LogEvent<'a>]),
+    /// Events to keep or to drop. Pure.
+    Keep(&'a BatchContext, &'a [LogEvent<'a>]),
     /// The same, of events that stay where they are.
-    FilterHeld(&'a BatchContext, &'a [Held]),
+    KeepHeld(&'a BatchContext, &'a [Held]),
     /// Events to measure. Pure.
     Extract(&'a BatchContext, &'a [LogEvent<'a>]),
     /// Rows of a query, `columns[parameter][row]`. Pure.
@@ -78,14 +80,15 @@ pub(crate) struct Rows<'a> {
 
 impl Work<'_> {
     pub(super) fn is_pure(&self) -> bool {
-        matches!(self, Work::Filter(..) | Work::FilterHeld(..) | Work::Extract(..) | Work::Evaluate(_))
+        let filters = matches!(self, Work::Filter(..) | Work::Keep(..) | Work::KeepHeld(..));
+        filters || matches!(self, Work::Extract(..) | Work::Evaluate(_))
     }
 
     /// The longest it may take, whatever the function's timeout says.
     fn timeout_ms_max(&self) -> u64 {
         match self {
             Work::Evaluate(_) => QUERY_TIMEOUT_MS,
-            Work::Filter(..) | Work::FilterHeld(..) | Work::Extract(..) => PURE_TIMEOUT_MS,
+            _ if self.is_pure() => PURE_TIMEOUT_MS,
             _ => u64::MAX,
         }
     }
@@ -100,9 +103,9 @@ pub(crate) enum Answer {
     Outcome(Outcome),
     /// Of `Lambda`, `Command` and `Http`.
     Bytes(Vec<u8>),
-    /// Of a filter: one per event.
+    /// Of `Filter`: one per event.
     Verdicts(Vec<Verdict>),
-    /// Of a packed filter: whether to keep each event.
+    /// Of `Keep` and `KeepHeld`, and of `Filter` where the module can do no more: whether to keep each event.
     Kept(Vec<bool>),
     /// Of `Extract`.
     Extracted(Vec<Extracted>),

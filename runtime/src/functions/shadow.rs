@@ -422,6 +422,7 @@ struct Kept {
 enum Kind {
     Subscription,
     Filter,
+    Keep,
     Extract,
     Lambda,
     Command(Stdout),
@@ -433,7 +434,8 @@ impl Kind {
     fn of(work: &Work<'_>) -> Option<Kind> {
         Some(match work {
             Work::Subscription(..) => Kind::Subscription,
-            Work::Filter(..) | Work::FilterHeld(..) => Kind::Filter,
+            Work::Filter(..) => Kind::Filter,
+            Work::Keep(..) | Work::KeepHeld(..) => Kind::Keep,
             Work::Extract(..) => Kind::Extract,
             Work::Lambda(_) => Kind::Lambda,
             Work::Command(_, stdout) => Kind::Command(*stdout),
@@ -456,10 +458,11 @@ impl Input {
         let (context, events, payload) = match work {
             Work::Subscription(context, events)
             | Work::Filter(context, events)
+            | Work::Keep(context, events)
             | Work::Extract(context, events) => {
                 ((*context).clone(), events.iter().map(Kept::of).collect(), Bytes::new())
             }
-            Work::FilterHeld(context, held) => {
+            Work::KeepHeld(context, held) => {
                 let texts = utf8::messages(held);
                 let events = lent(held, &texts).iter().map(Kept::of).collect();
                 ((*context).clone(), events, Bytes::new())
@@ -491,6 +494,7 @@ impl Input {
         match self.kind {
             Kind::Subscription => Work::Subscription(context, events),
             Kind::Filter => Work::Filter(context, events),
+            Kind::Keep => Work::Keep(context, events),
             Kind::Extract => Work::Extract(context, events),
             Kind::Lambda => Work::Lambda(payload),
             Kind::Command(stdout) => Work::Command(payload.clone(), stdout),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use store::{Event, GroupId, Held};
 
-use wasm::{LogEvent, Records as _, Role, Verdict};
+use wasm::{LogEvent, Records as _, Role};
 
 use super::matching::{Answers, Matched, Parts, in_parts, text};
 use crate::app::App;
@@ -29,6 +29,10 @@ const EXTRACTOR_EVENTS: usize = 1_000;
 
 /// Events that a packed filter is asked about at once.
 const PACKED_EVENTS: usize = 4_000;
+
+/// Bytes of messages that a function is asked about at once, about. An instance that touches more than it may keep for the
+/// next one (2 MiB, its own data included) makes the system clear those pages anew: half as much again for each event.
+const PART_BYTES: usize = 1 << 20;
 
 /// Who asks which function about events of one group.
 #[derive(Clone, Copy)]
@@ -63,6 +67,11 @@ pub(crate) struct Batch<'a> {
 /// The messages of events as text. Whether it is text is looked at once for all that is done with a batch.
 pub(crate) fn texts<'a>(events: &[&'a Event]) -> Vec<Cow<'a, str>> {
     events.iter().map(|event| text(event)).collect()
+}
+
+/// How many they are, and their bytes.
+pub(crate) fn size(texts: &[Cow<'_, str>]) -> (usize, usize) {
+    (texts.len(), texts.iter().map(|text| text.len()).sum())
 }
 
 impl<'a> Asker<'a> {
@@ -186,33 +195,32 @@ pub(crate) fn digests<'a>(
     Ok(digests)
 }
 
-/// A filter's verdict about each event: `true` keeps it.
+/// Whether a filter keeps each event.
 ///
 /// # Errors
-/// A sentence, when there is no verdict to be had.
-pub(crate) async fn verdicts(app: &Arc<App>, batch: &Batch<'_>) -> Result<Vec<bool>, String> {
+/// A sentence, when it could not be asked.
+pub(crate) async fn kept(app: &Arc<App>, batch: &Batch<'_>) -> Result<Vec<bool>, String> {
     let ready = batch.ready(app).await?;
     let (given, id) = (batch.given(), batch.whole_id());
-    let verdicts = events::verdicts(app, &ready, &batch.origin(), &id, &given).await;
-    let verdicts = verdicts.map_err(|error| format!("wasm:{} failed: {error}", batch.asker.function))?;
-    // A text in place of the message is a way to keep it.
-    Ok(verdicts.iter().map(|verdict| *verdict != Verdict::Drop).collect())
+    let kept = events::kept(app, &ready, &batch.origin(), &id, &given).await;
+    kept.map_err(|error| format!("wasm:{} failed: {error}", batch.asker.function))
 }
 
 /// What a filter says about events that are held, as the whole of a pattern.
 ///
 /// # Errors
 /// A sentence, when it could not be asked or fails on too many events.
-pub(crate) async fn kept(app: &Arc<App>, asker: &Asker<'_>, held: &[Held]) -> Result<Matched, String> {
+pub(crate) async fn kept_held(app: &Arc<App>, asker: &Asker<'_>, held: &[Held]) -> Result<Matched, String> {
     let count = held.iter().map(Held::len).sum();
-    let parts = parts(app, (asker, &held_id(asker, held)), count, Purpose::Filter).await?;
+    let bytes = held.iter().map(|held| held.lend().messages().len()).sum();
+    let parts = parts(app, (asker, &held_id(asker, held)), (count, bytes), Purpose::Filter).await?;
     let answers = in_parts(parts, |range| {
         let part = store::part(held, range);
         async move {
             let id = held_id(asker, &part);
             let ready = asker.ready(app, &id).await?;
             let origin = asker.origin(part.first().map(|held| held.lend().group));
-            let kept = events::kept(app, &ready, &origin, &id, &part).await;
+            let kept = events::kept_held(app, &ready, &origin, &id, &part).await;
             kept.map_err(|error| format!("wasm:{} failed: {error}", asker.function))
         }
     });
@@ -234,24 +242,26 @@ fn held_id(asker: &Asker<'_>, held: &[Held]) -> String {
     asker.delivery_id(first, last)
 }
 
-/// How a filter or an extractor is best asked about a batch. What a packed filter costs beside its search is the call
-/// itself.
+/// How a filter or an extractor is best asked about a batch of so many events and bytes. What a packed filter costs beside
+/// its search is the call itself.
 ///
 /// # Errors
 /// A sentence, when it cannot be asked.
 pub(crate) async fn parts(
     app: &Arc<App>,
     (asker, delivery_id): (&Asker<'_>, &str),
-    count: usize,
+    (count, bytes): (usize, usize),
     purpose: Purpose,
 ) -> Result<Parts, String> {
-    let least = if matches!(purpose, Purpose::Filter) { FILTER_EVENTS } else { EXTRACTOR_EVENTS };
+    let fitting = (PART_BYTES / (bytes / count.max(1)).max(1)).max(1);
+    let least =
+        if matches!(purpose, Purpose::Filter) { FILTER_EVENTS } else { EXTRACTOR_EVENTS }.min(fitting);
     if count <= least {
         return Ok(Parts { count, events: least, at_once: 1 });
     }
     let ready = asker.ready(app, delivery_id).await?;
-    let is_packed = matches!(purpose, Purpose::Filter) && !ready.module.has(Role::Filter);
-    let events = if is_packed { PACKED_EVENTS } else { least };
+    let is_packed = matches!(purpose, Purpose::Filter) && ready.module.has(Role::PackedFilter);
+    let events = if is_packed { PACKED_EVENTS.min(fitting) } else { least };
     Ok(Parts { count, events, at_once: app.functions.free_places(ready.record.id) })
 }
 

@@ -65,10 +65,10 @@ pub(crate) async fn matching(
         let asked = Batch { asker, events: &candidates, texts: &lent };
         let call = |part: Range<usize>| {
             let (events, texts) = (&candidates[part.clone()], &lent[part]);
-            async move { guests::verdicts(app, &Batch { asker, events, texts }).await }
+            async move { guests::kept(app, &Batch { asker, events, texts }).await }
         };
-        let parts =
-            guests::parts(app, (&asker, &asked.whole_id()), candidates.len(), Purpose::Filter).await?;
+        let about = (&asker, &*asked.whole_id());
+        let parts = guests::parts(app, about, guests::size(&lent), Purpose::Filter).await?;
         let found = in_parts(parts, call).await?;
         reason = reason.or(found.reason);
         answers.insert(name.as_str(), found.values);

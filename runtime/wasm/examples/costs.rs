@@ -1,6 +1,6 @@
 //! What guests cost, in CPU time: the table of docs/guests-costs.md, and whether the gates hold. By hand:
 //!
-//!     cargo build --profile guest --target wasm32-wasip2 -p bench-guest
+//!     cargo build --profile guest --target wasm32-wasip2 -p bench-guest -p packed-guest
 //!     cargo run --release -p wasm --example costs
 //!
 //! Times are the CPU time of the whole process, so that a busy machine disturbs little; each figure is the
@@ -16,7 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
 use wasm::{
     BatchContext, Call, Clock, CompiledKey, Grants, Host, HostOptions, Limits, LogEvent, LogLine, Module,
-    NotifyError, PackedBatch, Scalar, Services, SinkError,
+    NotifyError, PackedBatch, Pieces, Scalar, Services, SinkError,
 };
 
 const ROUNDS: usize = 11;
@@ -98,6 +98,8 @@ struct Bench {
     runtime: Runtime,
     host: Host,
     module: Module,
+    /// The guest whose filter is written for the packed world.
+    packed: Module,
     call: Call,
     context: BatchContext,
 }
@@ -138,12 +140,14 @@ fn messages(count: usize) -> Vec<String> {
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/wasm32-wasip2/guest");
-    let file = std::env::args().nth(1).map_or_else(|| folder.join("bench_guest.wasm"), PathBuf::from);
-    let wasm =
-        std::fs::read(&file).unwrap_or_else(|e| panic!("{}: {e} (build the guest first)", file.display()));
+    let read = |name: &str| {
+        let file = folder.join(name);
+        std::fs::read(&file).unwrap_or_else(|e| panic!("{}: {e} (build the guests first)", file.display()))
+    };
+    let (wasm, packed) = (read("bench_guest.wasm"), read("packed_guest.wasm"));
     let host = host();
-    let module = host.compile(&wasm).unwrap();
-    let bench = Bench { runtime, host, module, call: call(), context: BatchContext::default() };
+    let (module, packed) = (host.compile(&wasm).unwrap(), host.compile(&packed).unwrap());
+    let bench = Bench { runtime, host, module, packed, call: call(), context: BatchContext::default() };
     let mut table = Table::default();
     println!("Guest: {} bytes.\n\n| what | median | range | gate |\n|---|---|---|---|", wasm.len());
     bench.code(&wasm, &mut table);
@@ -230,38 +234,49 @@ impl Bench {
             .enumerate()
             .map(|(i, message)| LogEvent { timestamp: i as i64, ingestion_time: i as i64, message })
             .collect();
-        let rate =
-            |count: usize, [median, least, most]: [f64; 3]| [median, most, least].map(|us| count as f64 / us);
-        let gates = [None, None, Some((4.0, 9.0))];
-        for (count, gate) in [1, 100, 1000].into_iter().zip(gates) {
+        for (count, gates) in [(1, None), (100, None), (1000, Some((4.0, 9.0)))] {
             let batch = &events[..count];
+            let gate = |pick: fn((f64, f64)) -> f64| gates.map(|gates| Gate::AtLeast(pick(gates)));
             let filtered = measure(|| {
                 let verdicts = self.host.filter(&self.module, &self.call, &self.context, batch);
                 black_box(self.runtime.block_on(verdicts).result.unwrap());
             });
-            let what = format!("filter, records, {count} events a call");
-            table.row(
-                &what,
-                rate(count, filtered),
-                "M events/s",
-                gate.map(|(records, _)| Gate::AtLeast(records)),
+            Self::rate(table, ("filter, records", count), filtered, gate(|(records, _)| records));
+            let asked = self.kept(&self.module, batch);
+            Self::rate(
+                table,
+                ("the same filter, as patterns ask it", count),
+                asked,
+                gate(|(records, _)| records),
             );
-            let timestamps: Vec<i64> = batch.iter().map(|event| event.timestamp).collect();
-            let text: String = batch.iter().map(|event| event.message).collect();
-            let ends: Vec<u32> = (1..=count).map(|n| n as u32 * 200).collect();
-            let packed = PackedBatch { timestamps: &timestamps, ends: &ends, text: text.as_bytes() };
-            let filtered = measure(|| {
-                let kept = self.host.packed_filter(&self.module, &self.call, &self.context, &packed, 0);
-                black_box(self.runtime.block_on(kept).result.unwrap());
-            });
-            let what = format!("filter, packed, {count} events a call");
-            table.row(
-                &what,
-                rate(count, filtered),
-                "M events/s",
-                gate.map(|(_, packed)| Gate::AtLeast(packed)),
-            );
+            let packed = self.kept(&self.packed, batch);
+            Self::rate(table, ("packed filter", count), packed, gate(|(_, packed)| packed));
         }
+    }
+
+    /// A filter asked in the packed world.
+    fn kept(&self, module: &Module, batch: &[LogEvent<'_>]) -> [f64; 3] {
+        let timestamps: Vec<i64> = batch.iter().map(|event| event.timestamp).collect();
+        let ingestion_times: Vec<i64> = batch.iter().map(|event| event.ingestion_time).collect();
+        let text: String = batch.iter().map(|event| event.message).collect();
+        let ends: Vec<u32> = (1..=batch.len()).map(|n| n as u32 * 200).collect();
+        let (timestamps, ingestion_times) = (&timestamps, &ingestion_times);
+        let packed =
+            PackedBatch { timestamps, ingestion_times, ends: &ends, text: Pieces(&[text.as_bytes()]) };
+        measure(|| {
+            let kept = self.host.packed_filter(module, &self.call, &self.context, &packed);
+            black_box(self.runtime.block_on(kept).result.unwrap());
+        })
+    }
+
+    fn rate(
+        table: &mut Table,
+        (what, count): (&str, usize),
+        [median, least, most]: [f64; 3],
+        gate: Option<Gate>,
+    ) {
+        let rates = [median, most, least].map(|us| count as f64 / us);
+        table.row(&format!("{what}, {count} events a call"), rates, "M events/s", gate);
     }
 
     fn columns(&self, table: &mut Table) {

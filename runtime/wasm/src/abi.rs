@@ -3,6 +3,8 @@
 
 use wasmtime::component::{ComponentType, Lift, Lower};
 
+use crate::Pieces;
+
 /// One event, lowered straight from the caller's text into guest memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lower)]
 #[component(record)]
@@ -350,10 +352,13 @@ pub struct Signature {
 pub struct PackedBatch<'a> {
     /// Milliseconds since the Unix epoch, per event.
     pub timestamps: &'a [i64],
+    /// The same, as stamped at ingestion.
+    #[component(name = "ingestion-times")]
+    pub ingestion_times: &'a [i64],
     /// Where each event's text ends.
     pub ends: &'a [u32],
-    /// All texts, one after the other.
-    pub text: &'a [u8],
+    /// All texts, one after the other. The contract vouches for each to be UTF-8.
+    pub text: Pieces<'a>,
 }
 
 /// How a Lambda handler failed.

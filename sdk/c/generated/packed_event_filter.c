@@ -197,6 +197,7 @@ void packed_event_filter_list_u8_free(packed_event_filter_list_u8_t *ptr) {
 
 void exports_logboom_extension_packed_filter_packed_batch_free(exports_logboom_extension_packed_filter_packed_batch_t *ptr) {
   packed_event_filter_list_s64_free(&ptr->timestamps);
+  packed_event_filter_list_s64_free(&ptr->ingestion_times);
   packed_event_filter_list_u32_free(&ptr->ends);
   packed_event_filter_list_u8_free(&ptr->text);
 }
@@ -284,8 +285,9 @@ uint8_t * __wasm_export_exports_logboom_extension_packed_filter_apply(uint8_t * 
   };
   exports_logboom_extension_packed_filter_packed_batch_t arg1 = (exports_logboom_extension_packed_filter_packed_batch_t) {
     (packed_event_filter_list_s64_t) (packed_event_filter_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (16+14*sizeof(void*))))), (*((size_t*) (arg + (16+15*sizeof(void*))))) },
-    (packed_event_filter_list_u32_t) (packed_event_filter_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (16+16*sizeof(void*))))), (*((size_t*) (arg + (16+17*sizeof(void*))))) },
-    (packed_event_filter_list_u8_t) (packed_event_filter_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (16+18*sizeof(void*))))), (*((size_t*) (arg + (16+19*sizeof(void*))))) },
+    (packed_event_filter_list_s64_t) (packed_event_filter_list_s64_t) { (int64_t*)(*((uint8_t **) (arg + (16+16*sizeof(void*))))), (*((size_t*) (arg + (16+17*sizeof(void*))))) },
+    (packed_event_filter_list_u32_t) (packed_event_filter_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (16+18*sizeof(void*))))), (*((size_t*) (arg + (16+19*sizeof(void*))))) },
+    (packed_event_filter_list_u8_t) (packed_event_filter_list_u8_t) { (uint8_t*)(*((uint8_t **) (arg + (16+20*sizeof(void*))))), (*((size_t*) (arg + (16+21*sizeof(void*))))) },
   };
   exports_logboom_extension_packed_filter_result_list_u8_string_t ret;
   packed_event_filter_list_u8_t ok;

@@ -196,8 +196,12 @@ typedef struct {
 } packed_event_filter_list_u8_t;
 
 typedef struct exports_logboom_extension_packed_filter_packed_batch_t {
+  // Milliseconds since the Unix epoch, one per event, as given by the producers.
   packed_event_filter_list_s64_t   timestamps;
+  // The same, as stamped at ingestion.
+  packed_event_filter_list_s64_t   ingestion_times;
   packed_event_filter_list_u32_t   ends;
+  // Each event's part is UTF-8.
   packed_event_filter_list_u8_t   text;
 } exports_logboom_extension_packed_filter_packed_batch_t;
 

@@ -12,4 +12,4 @@ pub mod services;
 pub mod subscription;
 
 #[cfg(test)]
-pub(crate) const CONTRACT: u64 = 0xc14191816171c24e;
+pub(crate) const CONTRACT: u64 = 0x3b0b5873578b0976;

@@ -21,7 +21,8 @@ use crate::generated::services::logboom::extension::config as __with_name2;
 pub mod exports {
     pub mod logboom {
         pub mod extension {
-            /// The fast road for hot filters: no per-event allocation in the guest.
+            /// The fast road for hot filters: no per-event allocation in the guest. Pure. A module that exports this and `filter` is
+            /// asked this where only keep or drop matters (patterns), and `filter` where a message may be replaced (transformers).
             /// Event i is text[ends[i-1] .. ends[i]] (ends[-1] is 0).
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod packed_filter {
@@ -32,8 +33,12 @@ pub mod exports {
                 pub type BatchContext = super::super::super::super::__with_name0::BatchContext;
                 #[derive(Clone, PartialEq)]
                 pub struct PackedBatch {
+                    /// Milliseconds since the Unix epoch, one per event, as given by the producers.
                     pub timestamps: _rt::Vec<i64>,
+                    /// The same, as stamped at ingestion.
+                    pub ingestion_times: _rt::Vec<i64>,
                     pub ends: _rt::Vec<u32>,
+                    /// Each event's part is UTF-8.
                     pub text: _rt::Vec<u8>,
                 }
                 impl ::core::fmt::Debug for PackedBatch {
@@ -43,6 +48,7 @@ pub mod exports {
                     ) -> ::core::fmt::Result {
                         f.debug_struct("PackedBatch")
                             .field("timestamps", &self.timestamps)
+                            .field("ingestion-times", &self.ingestion_times)
                             .field("ends", &self.ends)
                             .field("text", &self.text)
                             .finish()
@@ -53,7 +59,7 @@ pub mod exports {
                 pub unsafe fn _export_apply_cabi<T_: Guest>(arg0: *mut u8) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result38 = {
+                        let result41 = {
                             let l0 = *arg0.add(0).cast::<*mut u8>();
                             let l1 = *arg0
                                 .add(::core::mem::size_of::<*const u8>())
@@ -186,6 +192,13 @@ pub mod exports {
                                 .add(16 + 19 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
                             let len37 = l36;
+                            let l38 = *arg0
+                                .add(16 + 20 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l39 = *arg0
+                                .add(16 + 21 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len40 = l39;
                             T_::apply(
                                 super::super::super::super::__with_name0::BatchContext {
                                     account_id: _rt::string_lift(bytes2),
@@ -204,53 +217,58 @@ pub mod exports {
                                     >>::from(
                                         _rt::Vec::from_raw_parts(l29.cast(), len31, len31),
                                     ),
-                                    ends: <_ as From<
+                                    ingestion_times: <_ as From<
                                         _rt::Vec<_>,
                                     >>::from(
                                         _rt::Vec::from_raw_parts(l32.cast(), len34, len34),
                                     ),
+                                    ends: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(
+                                        _rt::Vec::from_raw_parts(l35.cast(), len37, len37),
+                                    ),
                                     text: <_ as From<
                                         _rt::Vec<_>,
-                                    >>::from(_rt::Vec::from_raw_parts(l35.cast(), len37, len37)),
+                                    >>::from(_rt::Vec::from_raw_parts(l38.cast(), len40, len40)),
                                 },
                             )
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            16 + 20 * ::core::mem::size_of::<*const u8>(),
+                            16 + 22 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr39 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result38 {
+                        let ptr42 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result41 {
                             Ok(e) => {
-                                *ptr39.add(0).cast::<u8>() = (0i32) as u8;
-                                let vec40 = <_ as Into<_rt::Vec<_>>>::into(e)
+                                *ptr42.add(0).cast::<u8>() = (0i32) as u8;
+                                let vec43 = <_ as Into<_rt::Vec<_>>>::into(e)
                                     .into_boxed_slice();
-                                let ptr40 = vec40.as_ptr().cast::<u8>();
-                                let len40 = vec40.len();
-                                ::core::mem::forget(vec40);
-                                *ptr39
+                                let ptr43 = vec43.as_ptr().cast::<u8>();
+                                let len43 = vec43.len();
+                                ::core::mem::forget(vec43);
+                                *ptr42
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len40;
-                                *ptr39
+                                    .cast::<usize>() = len43;
+                                *ptr42
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr40.cast_mut();
+                                    .cast::<*mut u8>() = ptr43.cast_mut();
                             }
                             Err(e) => {
-                                *ptr39.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec41 = (e.into_bytes()).into_boxed_slice();
-                                let ptr41 = vec41.as_ptr().cast::<u8>();
-                                let len41 = vec41.len();
-                                ::core::mem::forget(vec41);
-                                *ptr39
+                                *ptr42.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec44 = (e.into_bytes()).into_boxed_slice();
+                                let ptr44 = vec44.as_ptr().cast::<u8>();
+                                let len44 = vec44.len();
+                                ::core::mem::forget(vec44);
+                                *ptr42
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len41;
-                                *ptr39
+                                    .cast::<usize>() = len44;
+                                *ptr42
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr41.cast_mut();
+                                    .cast::<*mut u8>() = ptr44.cast_mut();
                             }
                         };
-                        ptr39
+                        ptr42
                     }
                 }
                 #[doc(hidden)]
@@ -381,9 +399,9 @@ macro_rules! __export_packed_event_filter_impl {
         #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:logboom:extension@0.1.0:packed-event-filter:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1487] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1504] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc5\x0a\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd6\x0a\x01A\x02\x01\
 A\x09\x01B\x17\x01r\x03\x09timestampx\x0eingestion-timex\x07messages\x04\0\x09lo\
 g-event\x03\0\0\x01r\x02\x03keys\x05values\x04\0\x09attribute\x03\0\x02\x01p\x03\
 \x01r\x09\x0aaccount-ids\x06regions\x09log-groups\x0alog-streams\x07bindings\x0b\
@@ -407,12 +425,12 @@ rn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0
 @\x01\x03keys\0\0\x04\0\x03get\x01\x01\x01o\x02ss\x01p\x02\x01@\0\0\x03\x04\0\x03\
 all\x01\x04\x03\0\x1elogboom:extension/config@0.1.0\x05\x02\x02\x03\0\0\x0dbatch\
 -context\x01B\x0a\x02\x03\x02\x01\x03\x04\0\x0dbatch-context\x03\0\0\x01px\x01py\
-\x01p}\x01r\x03\x0atimestamps\x02\x04ends\x03\x04text\x04\x04\0\x0cpacked-batch\x03\
-\0\x05\x01j\x01\x04\x01s\x01@\x02\x07context\x01\x05batch\x06\0\x07\x04\0\x05app\
-ly\x01\x08\x04\0%logboom:extension/packed-filter@0.1.0\x05\x04\x04\0+logboom:ext\
-ension/packed-event-filter@0.1.0\x04\0\x0b\x19\x01\0\x13packed-event-filter\x03\0\
-\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bi\
-ndgen-rust\x060.61.1";
+\x01p}\x01r\x04\x0atimestamps\x02\x0fingestion-times\x02\x04ends\x03\x04text\x04\
+\x04\0\x0cpacked-batch\x03\0\x05\x01j\x01\x04\x01s\x01@\x02\x07context\x01\x05ba\
+tch\x06\0\x07\x04\0\x05apply\x01\x08\x04\0%logboom:extension/packed-filter@0.1.0\
+\x05\x04\x04\0+logboom:extension/packed-event-filter@0.1.0\x04\0\x0b\x19\x01\0\x13\
+packed-event-filter\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-compo\
+nent\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }

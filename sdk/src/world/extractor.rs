@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 
 use super::Exported;
 use crate::generated::extractor::exports::logboom::extension::extractor::Guest;
-use crate::{Context, Extracted, LogEvent, MetricDatum};
+use crate::{Context, Event, Extracted, LogEvent, MetricDatum};
 
 /// Finds metric values in events. Pure: the same batch always gives the same values.
 pub trait Extractor {
@@ -12,7 +12,7 @@ pub trait Extractor {
     ///
     /// # Errors
     /// A message: the batch gives no values at all.
-    fn extract(context: &Context, event: &LogEvent, found: &mut Vec<MetricDatum>) -> Result<(), String>;
+    fn extract(context: &Context, event: &Event<'_>, found: &mut Vec<MetricDatum>) -> Result<(), String>;
 }
 
 impl<T: Extractor> Guest for Exported<T> {
@@ -23,7 +23,7 @@ impl<T: Extractor> Guest for Exported<T> {
         let mut all = Vec::new();
         let mut found = Vec::new();
         for (index, event) in (0u32..).zip(events.iter()) {
-            T::extract(&context, event, &mut found)?;
+            T::extract(&context, &Event::from(event), &mut found)?;
             all.extend(found.drain(..).map(|datum| Extracted { event: index, datum }));
         }
         Ok(all)

@@ -24,7 +24,7 @@ pub(super) async fn matched(
 ) -> Result<Vec<Event>, String> {
     let held: Vec<Held> = page.held.iter().flat_map(without_loops).collect();
     let matched = match pattern.guest_only() {
-        Some(name) => guests::kept(app, &Asker { function: name, ..*asker }, &held).await?,
+        Some(name) => guests::kept_held(app, &Asker { function: name, ..*asker }, &held).await?,
         None => by_pattern(app, pattern, asker, &held).await?,
     };
     let mut rows = matched.yes;

@@ -2,8 +2,8 @@
 
 use super::run::Export;
 use super::{Batch, World, batch_bytes, failed, newest};
-use crate::events::Events;
 use crate::host::Host;
+use crate::lower::Events;
 use crate::pure::Pure;
 use crate::{BatchContext, Call, Extracted, InvokeError, Invoked, LogEvent, Module, Role};
 

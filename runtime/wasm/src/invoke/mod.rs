@@ -21,7 +21,7 @@ pub use subscription::Outcome;
 use wasmtime::component::types::{Component, ComponentFunc};
 
 use crate::abi::HandlerError;
-use crate::events::Events;
+use crate::lower::Events;
 use crate::{BatchContext, InvokeError, LogEvent, Role};
 
 /// A world this host runs: an interface of `wit/exports.wit` and the shapes of its functions.

@@ -18,17 +18,17 @@ pub(crate) const WORLD: World = World {
 };
 
 impl Host {
-    /// Whether to keep each event, in order. `now_ms` is the newest ingestion time of the batch.
+    /// Whether to keep each event, in order. The clock stands at the newest ingestion time of the batch.
     pub async fn packed_filter(
         &self,
         module: &Module,
         call: &Call,
         context: &BatchContext,
         batch: &PackedBatch<'_>,
-        now_ms: i64,
     ) -> Invoked<Vec<bool>> {
+        let now_ms = batch.ingestion_times.iter().max().copied().unwrap_or(0);
         let pure = Some(Pure::new(now_ms, &context.delivery_id));
-        let bytes_in = batch.text.len();
+        let bytes_in = batch.text.bytes();
         let export = Export { module, call, pure, world: &WORLD, function: "apply", bytes_in };
         self.export(export, (context, batch), |(answer,): Answer| {
             let bytes = answer.map_err(failed)?;

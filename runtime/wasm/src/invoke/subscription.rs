@@ -3,8 +3,8 @@
 use super::run::Export;
 use super::{Batch, World, batch_bytes};
 use crate::abi::{BatchOutcome, HandlerError};
-use crate::events::Events;
 use crate::host::Host;
+use crate::lower::Events;
 use crate::{BatchContext, Call, InvokeError, Invoked, LogEvent, Module, Role};
 
 type Answer = (Result<BatchOutcome, HandlerError>,);

@@ -119,9 +119,14 @@ async fn answers_that_break_the_contract_are_refused() {
     let error = HOST.subscription(&HOSTILE, &call_index, &context(), &batch).await.result.expect_err("index");
     assert!(matches!(&error, InvokeError::Refused(m) if m.contains("event 2 of a batch of 2")), "{error}");
     let (call_seven, _) = call("seven");
-    let packed = wasm::PackedBatch { timestamps: &[1], ends: &[1], text: b"x" };
+    let packed = wasm::PackedBatch {
+        timestamps: &[1],
+        ingestion_times: &[2],
+        ends: &[1],
+        text: wasm::Pieces(&[b"x"]),
+    };
     let error =
-        HOST.packed_filter(&HOSTILE, &call_seven, &context(), &packed, 0).await.result.expect_err("seven");
+        HOST.packed_filter(&HOSTILE, &call_seven, &context(), &packed).await.result.expect_err("seven");
     assert!(error.to_string().contains('7'), "{error}");
     let (call_huge, _) = call("huge");
     let error = HOST.lambda(&HOSTILE, &call_huge, b"").await.result.expect_err("huge");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use wasm::{
-    AlarmEvent, AlarmState, Grants, InvokeError, MetricUnit, PackedBatch, Role, Scalar, ScalarType,
+    AlarmEvent, AlarmState, Grants, InvokeError, MetricUnit, PackedBatch, Pieces, Role, Scalar, ScalarType,
     StateEntry, StateOp, Stdout, Tick, Verdict,
 };
 
@@ -45,9 +45,14 @@ async fn a_pure_world_has_a_fixed_clock_repeatable_randomness_and_no_effects() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_packed_filter_and_query_functions_answer_by_column() {
     let (call, _) = call("good");
-    let batch = PackedBatch { timestamps: &[1, 2, 3], ends: &[5, 5, 9], text: b"keep1drop" };
-    let invoked = HOST.packed_filter(&HOSTILE, &call, &context(), &batch, 0).await;
-    assert_eq!(invoked.result, Ok(vec![true, false, false]));
+    let batch = PackedBatch {
+        timestamps: &[1, 2, 3],
+        ingestion_times: &[4, 5, 6],
+        ends: &[5, 5, 9],
+        text: Pieces(&[b"ke", b"ep1drop"]),
+    };
+    let invoked = HOST.packed_filter(&HOSTILE, &call, &context(), &batch).await;
+    assert_eq!(invoked.result, Ok(vec![true, true, false]));
     let signatures = HOST.describe(&HOSTILE, &call).await.result.expect("signatures");
     assert_eq!((signatures[0].name.as_str(), signatures[0].returns), ("shout", ScalarType::Text));
     let columns = [vec![Scalar::Text("a".to_owned()), Scalar::Integer(1)]];

@@ -5,7 +5,7 @@ use logboom_sdk::prelude::*;
 struct Handler;
 
 impl Filter for Handler {
-    fn verdict(_: &Context, event: &LogEvent) -> Verdict {
+    fn verdict(_: &Context, event: &Event<'_>) -> Verdict {
         if event.message.contains("DEBUG") { Verdict::Drop } else { Verdict::Keep }
     }
 }

@@ -4,7 +4,6 @@
 use std::sync::LazyLock;
 
 use logboom_sdk::prelude::*;
-use logboom_sdk::{PackedBatch, PackedFilter, QueryFunctions, Scalar, ScalarType, Signature};
 use memchr::memmem::Finder;
 
 struct Bench;
@@ -12,34 +11,8 @@ struct Bench;
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ERROR"));
 
 impl Filter for Bench {
-    fn verdict(_: &Context, event: &LogEvent) -> Verdict {
+    fn verdict(_: &Context, event: &Event<'_>) -> Verdict {
         if ERROR.find(event.message.as_bytes()).is_some() { Verdict::Keep } else { Verdict::Drop }
-    }
-}
-
-impl PackedFilter for Bench {
-    fn keep(message: &[u8]) -> bool {
-        ERROR.find(message).is_some()
-    }
-
-    /// Searches all messages at once. A find that reaches over the end of its message is none.
-    fn apply(_: &Context, batch: &PackedBatch) -> Result<Vec<u8>, String> {
-        let mut verdicts = vec![0; batch.ends.len()];
-        let (mut event, mut from) = (0, 0);
-        while let Some(at) = ERROR.find(&batch.text[from..]).map(|at| at + from) {
-            while batch.ends.get(event).is_some_and(|end| *end as usize <= at) {
-                event += 1;
-            }
-            let Some(end) = batch.ends.get(event).map(|end| *end as usize) else { break };
-            if at + ERROR.needle().len() <= end {
-                verdicts[event] = 1;
-                // The rest of the message does not matter.
-                from = end;
-            } else {
-                from = at + 1;
-            }
-        }
-        Ok(verdicts)
     }
 }
 
@@ -76,4 +49,4 @@ impl QueryFunctions for Bench {
     }
 }
 
-logboom_sdk::export!(Bench: filter, packed_filter, subscription, query_functions);
+logboom_sdk::export!(Bench: filter, subscription, query_functions);

@@ -159,15 +159,15 @@ fn route(events: &[LogEvent]) -> Result<(), HandlerError> {
 }
 
 impl Filter for Hostile {
-    fn verdict(_: &Context, event: &LogEvent) -> Verdict {
-        match event.message.as_str() {
+    fn verdict(_: &Context, event: &Event<'_>) -> Verdict {
+        match event.message {
             "drop" => Verdict::Drop,
             "replace" => Verdict::Replace(event.message.to_uppercase()),
             _ => Verdict::Keep,
         }
     }
 
-    fn apply(context: &Context, events: &[LogEvent]) -> Result<Vec<Verdict>, String> {
+    fn apply(context: &Context, events: &[Event<'_>]) -> Result<Vec<Verdict>, String> {
         let behaviour = behaviour();
         common(&behaviour);
         match behaviour.as_str() {
@@ -175,7 +175,7 @@ impl Filter for Hostile {
             "unsure" => Err("cannot decide".to_owned()),
             "without" => {
                 let word = config::get_or("word", "");
-                let verdict = |event: &LogEvent| {
+                let verdict = |event: &Event<'_>| {
                     if event.message.contains(&word) { Verdict::Drop } else { Verdict::Keep }
                 };
                 Ok(events.iter().map(verdict).collect())
@@ -199,23 +199,36 @@ impl Filter for Hostile {
 
 impl PackedFilter for Hostile {
     fn keep(message: &[u8]) -> bool {
-        message.starts_with(b"keep")
+        message != b"drop"
     }
 
-    fn apply(_: &Context, batch: &PackedBatch) -> Result<Vec<u8>, String> {
-        if behaviour() == "seven" {
-            return Ok(vec![7; batch.ends.len()]);
+    /// Behaves as the filter does, but for two ways to break the contract.
+    fn apply(context: &Context, batch: &PackedBatch) -> Result<Vec<u8>, String> {
+        match behaviour().as_str() {
+            "seven" => return Ok(vec![7; batch.ends.len()]),
+            "good" => return Ok(messages(batch).map(|message| u8::from(Self::keep(message))).collect()),
+            _ => {}
         }
-        let starts = std::iter::once(0).chain(batch.ends.iter().map(|e| *e as usize));
-        Ok(starts
-            .zip(&batch.ends)
-            .map(|(start, end)| u8::from(Self::keep(&batch.text[start..*end as usize])))
-            .collect())
+        let texts: Vec<_> = messages(batch).map(String::from_utf8_lossy).collect();
+        let times = batch.timestamps.iter().zip(&batch.ingestion_times);
+        let event = |((timestamp, ingestion_time), message): ((&i64, &i64), _)| Event {
+            timestamp: *timestamp,
+            ingestion_time: *ingestion_time,
+            message,
+        };
+        let events: Vec<Event<'_>> = times.zip(texts.iter().map(|text| &**text)).map(event).collect();
+        let verdicts = <Self as Filter>::apply(context, &events)?;
+        Ok(verdicts.iter().map(|verdict| u8::from(*verdict != Verdict::Drop)).collect())
     }
 }
 
+fn messages(batch: &PackedBatch) -> impl Iterator<Item = &[u8]> {
+    let ends = batch.ends.iter().map(|end| *end as usize);
+    std::iter::once(0).chain(ends.clone()).zip(ends).map(|(start, end)| &batch.text[start..end])
+}
+
 impl Extractor for Hostile {
-    fn extract(_: &Context, event: &LogEvent, found: &mut Vec<MetricDatum>) -> Result<(), String> {
+    fn extract(_: &Context, event: &Event<'_>, found: &mut Vec<MetricDatum>) -> Result<(), String> {
         let value = event.message.parse::<f64>().map_err(|_| format!("{} is not a number", event.message))?;
         found.push(MetricDatum::new("App", "Value", value).unit(Unit::Milliseconds));
         Ok(())

@@ -1,29 +1,20 @@
-//! Owns how events get into the memory of a guest: as `list<log-event>` of `wit/types.wit`, by the rules of the canonical
-//! ABI (<https://github.com/WebAssembly/component-model/blob/main/design/mvp/CanonicalABI.md>, "Storing"). The engine does
-//! it as well, but looks for the memory anew for each field of each event: 40 of the 200 ns that an event took. Here only
-//! the allocation of its text does. Refuses to know what the guest does with them.
+//! `list<log-event>` of `wit/types.wit`. The engine looks for the memory anew for each field of each event: 40 of the 200 ns
+//! that an event took. Here only the allocation of its text does.
 
-// The engine's traits are `unsafe` to implement: see `Events`.
-#![allow(unsafe_code, reason = "there is no safe way to say how a value is stored")]
-
-use std::mem::MaybeUninit;
-
+use wasmtime::Result;
 use wasmtime::component::__internal::wasmtime_environ::component::StringEncoding;
-use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LowerContext};
+use wasmtime::component::__internal::{InterfaceType, LowerContext};
 use wasmtime::component::{ComponentType, Lower};
-use wasmtime::{Result, ValRaw};
 
+use super::lower_as_slice;
 use crate::LogEvent;
 
-/// Events as an argument of a guest's function. For the engine it is what a slice of them is.
+/// Events as an argument of a guest's function.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Events<'a>(pub(crate) &'a [LogEvent<'a>]);
 
-type Slice = [LogEvent<'static>];
-type Pair = [ValRaw; 2];
-
 /// Bytes of one, and where its fields are: two times of 8 bytes, then place and length of the message.
-const EVENT_BYTES: usize = 24;
+pub(super) const EVENT_BYTES: usize = 24;
 const _: () = assert!(<LogEvent<'static> as ComponentType>::SIZE32 == EVENT_BYTES);
 
 impl Events<'_> {
@@ -57,42 +48,4 @@ impl Events<'_> {
     }
 }
 
-// SAFETY: layout, size and type are those of a slice of the same events, whose implementation is the engine's.
-unsafe impl ComponentType for Events<'_> {
-    type Lower = <Slice as ComponentType>::Lower;
-
-    const ABI: CanonicalAbiInfo = <Slice as ComponentType>::ABI;
-
-    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
-        <Slice as ComponentType>::typecheck(ty, types)
-    }
-}
-
-// SAFETY: what is promised about `Lower` is that all of it is written; the rest is checked where it is stored.
-unsafe impl Lower for Events<'_> {
-    fn linear_lower_to_flat<T>(
-        &self,
-        cx: &mut LowerContext<'_, T>,
-        ty: InterfaceType,
-        to: &mut MaybeUninit<Pair>,
-    ) -> Result<()> {
-        let (place, count) = self.store(cx, ty)?;
-        to.write([ValRaw::u32(place), ValRaw::u32(count)]);
-        Ok(())
-    }
-
-    fn linear_lower_to_memory<T>(
-        &self,
-        cx: &mut LowerContext<'_, T>,
-        ty: InterfaceType,
-        offset: usize,
-    ) -> Result<()> {
-        let (place, count) = self.store(cx, ty)?;
-        *cx.get(offset) = place.to_le_bytes();
-        *cx.get(offset + 4) = count.to_le_bytes();
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests;
+lower_as_slice!(Events<'_>, LogEvent<'static>);

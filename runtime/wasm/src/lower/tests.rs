@@ -1,10 +1,13 @@
 //! What a guest finds in its memory is what the engine itself would have put there, whatever the guest's allocator does.
 
 use proptest::prelude::*;
+use wasmtime::component::Lower;
 use wasmtime::component::{Component, Instance, Linker};
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, Result, Store};
 
-use super::*;
+use super::events::EVENT_BYTES;
+use super::{Events, Pieces};
+use crate::LogEvent;
 
 /// An allocator that gives one place behind the other, and memory that grows with each.
 const HONEST: &str = "
@@ -14,9 +17,12 @@ const HONEST: &str = "
     (memory.copy (local.get $at) (local.get $old) (local.get $old_size))
     (global.set $top (i32.add (local.get $at) (local.get $size)))";
 
+const EVENT: &str =
+    r#"(record (field "timestamp" s64) (field "ingestion-time" s64) (field "message" string))"#;
+
 /// A guest whose functions give back all that lies in its memory, and what they were called with. `flat` gets its list as
 /// two numbers, `stored` has so many parameters that they lie in memory.
-fn guest(engine: &Engine, realloc: &str, encoding: &str) -> Component {
+fn guest(engine: &Engine, realloc: &str, encoding: &str, element: &str) -> Component {
     let many = "u64 ".repeat(16);
     let lift = |function: &str| {
         format!(
@@ -42,8 +48,8 @@ fn guest(engine: &Engine, realloc: &str, encoding: &str) -> Component {
             (func (export "flat") (param i32 i32) (result i32) (call $all (local.get 0) (local.get 1)))
             (func (export "stored") (param i32) (result i32) (call $all (local.get 0) (i32.const 0))))
           (core instance $i (instantiate $m))
-          (type $record (record (field "timestamp" s64) (field "ingestion-time" s64) (field "message" string)))
-          (export $event "event" (type $record))
+          (type $element {element})
+          (export $event "element" (type $element))
           (func (export "flat") (param "events" (list $event)) (result (list u8)) {})
           (func (export "stored") (param "many" (tuple {many})) (param "events" (list $event)) (result (list u8)) {}))"#,
         lift("flat"),
@@ -73,7 +79,7 @@ fn found<L: Lower>(engine: &Engine, component: &Component, list: impl Fn() -> L)
 
 fn check(encoding: &str, events: &[LogEvent<'_>]) {
     let engine = Engine::default();
-    let component = guest(&engine, HONEST, encoding);
+    let component = guest(&engine, HONEST, encoding, EVENT);
     let ours = found(&engine, &component, || Events(events)).map(|all| all.expect("ours"));
     let theirs = found(&engine, &component, || events).map(|all| all.expect("the engine's"));
     assert_eq!(ours, theirs);
@@ -95,8 +101,34 @@ fn a_guest_finds_what_the_engine_would_have_stored() {
     }
 }
 
+/// The same for bytes, and each piece of them is lowered behind the one before.
+fn check_pieces(pieces: &[&[u8]]) {
+    let engine = Engine::default();
+    let component = guest(&engine, HONEST, "utf8", "u8");
+    let whole = pieces.concat();
+    let ours = found(&engine, &component, || Pieces(pieces)).map(|all| all.expect("ours"));
+    let theirs = found(&engine, &component, || &whole[..]).map(|all| all.expect("the engine's"));
+    assert_eq!(ours, theirs);
+    assert!(
+        ours.iter().all(|all| all.windows(whole.len().max(1)).any(|part| part == whole) || whole.is_empty())
+    );
+}
+
+#[test]
+fn pieces_are_one_list() {
+    for pieces in [&[][..], &[b""], &[b"one"], &[b"one", b"", b"two and three"]] {
+        check_pieces(pieces);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(20))]
+    #[test]
+    fn whatever_the_pieces_are(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..8)) {
+        let pieces: Vec<&[u8]> = pieces.iter().map(|piece| &piece[..]).collect();
+        check_pieces(&pieces);
+    }
+
     #[test]
     fn whatever_the_events_are(events in prop::collection::vec((any::<i64>(), any::<i64>(), ".{0,20}"), 0..20)) {
         let events: Vec<_> = events.iter().map(|(one, two, text)| event(*one, *two, text)).collect();
@@ -121,7 +153,7 @@ fn an_allocator_that_lies_is_an_error_or_the_loss_of_its_guest() {
         (at("64"), false),
     ];
     for (realloc, is_seen) in liars {
-        let component = guest(&engine, &realloc, "utf8");
+        let component = guest(&engine, &realloc, "utf8", EVENT);
         for (ours, theirs) in found(&engine, &component, || Events(&some[..])).into_iter().zip(found(
             &engine,
             &component,
@@ -129,5 +161,15 @@ fn an_allocator_that_lies_is_an_error_or_the_loss_of_its_guest() {
         )) {
             assert_eq!((ours.is_err(), theirs.is_err()), (is_seen, is_seen), "{realloc}");
         }
+    }
+}
+
+#[test]
+fn an_allocator_that_lies_about_pieces_is_an_error() {
+    let engine = Engine::default();
+    for place in ["0x7fffffff", "-1", "131070"] {
+        let component = guest(&engine, &format!("(local.set $at (i32.const {place}))"), "utf8", "u8");
+        let ours = found(&engine, &component, || Pieces(&[b"o", b"ne"]));
+        assert!(ours.iter().all(Result::is_err), "{place}");
     }
 }
