@@ -93,28 +93,29 @@ pub mod prelude {
 /// Makes a type the handler of one or more worlds:
 /// `export!(MyType: filter)`, `export!(MyType: subscription, lambda)`.
 /// Worlds: `filter`, `packed_filter`, `extractor`, `subscription`, `alarm_action`, `scheduled`,
-/// `lambda`, `query_functions`; the type implements the trait of the same name.
+/// `lambda`, `query_functions`; the type implements the trait of the same name. A `filter` is exported as packed too: one
+/// that has a `PackedFilter` of its own names both in the same `export!`.
 #[macro_export]
 macro_rules! export {
     ($handler:ident : $($world:ident),+ $(,)?) => {
         $( $crate::__export_world!($world $handler); )+
-        $crate::__export_keeps!($handler [] $($world)+);
+        $crate::__export_packed_too!($handler [] $($world)+);
     };
 }
 
 /// A filter is packed too, unless the module has a packed one of its own. Between brackets: `filter`, once it was seen.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __export_keeps {
+macro_rules! __export_packed_too {
     ($handler:ident [$($seen:ident)?] packed_filter $($rest:ident)*) => {};
     ($handler:ident [$($seen:ident)?] filter $($rest:ident)*) => {
-        $crate::__export_keeps!($handler [filter] $($rest)*);
+        $crate::__export_packed_too!($handler [filter] $($rest)*);
     };
     ($handler:ident [$($seen:ident)?] $other:ident $($rest:ident)*) => {
-        $crate::__export_keeps!($handler [$($seen)?] $($rest)*);
+        $crate::__export_packed_too!($handler [$($seen)?] $($rest)*);
     };
     ($handler:ident [filter]) => {
-        $crate::__export_with!(packed_filter export_packed_filter $crate::world::filter::Keeps<$handler>);
+        $crate::__export_with!(packed_filter export_packed_filter $crate::world::filter::Packed<$handler>);
     };
     ($handler:ident []) => {};
 }

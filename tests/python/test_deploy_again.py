@@ -49,6 +49,14 @@ def project(folder, name, text):
     return folder
 
 
+def test_a_filter_whose_two_sides_differ_fails_its_test(server, tmp_path):
+    folder = project(tmp_path / "sides", "sides", '[environment]\nbehaviour = "sides"\n')
+    (folder / "mine.jsonl").write_text("one\ntwo\n")
+    tried = server.logboom("test", folder / "mine.jsonl", "-f", folder, check=False)
+    assert tried.returncode == 1
+    assert "filter and packed-filter differ about event 0 of the batch" in tried.stdout
+
+
 def test_a_project_says_how_it_is_measured_scheduled_and_tried_again(server, name, tmp_path):
     function, group = name("whole"), name("/again/whole")
     server.logs.create_log_group(logGroupName=group)

@@ -34,6 +34,19 @@ def test_redact_stores_nothing_personal(server, name):
     assert messages(server, group) == ["login of [email]", "nothing here"]
 
 
+def test_patterns_ask_the_packed_side_of_a_filter_and_transformers_the_other(server, name):
+    group, one = name("/sides"), name("sides")
+    deploy(server, one, guest("hostile_guest"), Environment={"Variables": {"behaviour": "sides"}})
+    server.logs.create_log_group(logGroupName=group)
+    before = '{"a": 1}'
+    server.put(group, "s", [before])
+    assert messages(server, group, filterPattern=f"{{ wasm:{one} }}") == [], "alone in a pattern"
+    assert messages(server, group, filterPattern=f"{{ wasm:{one} && $.a = 1 }}") == [], "and beside another condition"
+    transform(server, group, one, "fail")
+    server.put(group, "s", ["after"])
+    assert messages(server, group) == [before, "as records"]
+
+
 def test_a_transformer_that_cannot_work_is_refused(server, name):
     group, digest = name("/refused"), name("digest")
     deploy(server, digest, guest("error_digest"))
@@ -236,6 +249,21 @@ def test_a_guest_in_a_pattern(server, name):
         "InvalidParameterException", server.logs.filter_log_events, logGroupName=group, filterPattern=f"{{ wasm:{digest} }}"
     )
     assert "exports subscription" in refusal
+
+
+def test_a_filter_of_records_alone_is_asked_in_patterns(virtual):
+    deploy(virtual, "judge", guest("records_guest"))
+    deploy(virtual, "taker", guest("hostile_guest"), Environment={"Variables": {"behaviour": "facts"}})
+    virtual.put("/app", "s", ["ERROR before"])
+    virtual.logs.put_subscription_filter(
+        logGroupName="/app", filterName="f", filterPattern="{ wasm:judge }", destinationArn=ARN + "taker"
+    )
+    virtual.put("/app", "s", ["INFO fine", "ERROR one", "ERROR two"])
+    virtual.advance(1)
+    told = lines(virtual, "taker")
+    assert any(line.startswith("/app ") and line.endswith(" 2") for line in told), told
+    assert any("ERROR one" in line for line in told)
+    assert sorted(messages(virtual, "/app", filterPattern="{ wasm:judge }")) == ["ERROR before", "ERROR one", "ERROR two"]
 
 
 def test_slack_action_publishes_what_people_read(virtual, webhook):

@@ -12,6 +12,7 @@ import pytest
 from conftest import eventually
 from test_functions import deploy, guest, update
 from test_functions_versions import ARN, publish
+from test_guests import transform
 
 OUT = {"logboom:allow-logs": "/out", "logboom:allow-state": "true", "logboom:allow-metrics": "App/..."}
 
@@ -122,13 +123,18 @@ def test_other_code_is_compared_with_the_one_that_redacts(virtual):
     publish(virtual, "mask")
     virtual.functions.create_alias(FunctionName="mask", Name="live", FunctionVersion="1")
     virtual.logboom("shadow", "mask", "--version", "2")
-    virtual.put("/app", "s", rows)
-    found = virtual.logs.filter_log_events(logGroupName="/app", filterPattern="{ wasm:mask:live }", limit=10_000)
-    assert len(found["events"]) == 1000
+    virtual.logs.create_log_group(logGroupName="/masked")
+    transform(virtual, "/masked", "mask:live", "fail")
+    virtual.put("/masked", "s", rows)
     personal = [row for row in rows if "@example.com" in row or row.startswith("10.")]
     shown = compared(virtual, "mask", events=1000)
     assert shown["events"]["different"] == len(personal) > 300
     assert all(example["served"].startswith("replace: ") for example in shown["examples"])
+    virtual.put("/app", "s", rows)
+    found = virtual.logs.filter_log_events(logGroupName="/app", filterPattern="{ wasm:mask:live }", limit=10_000)
+    assert len(found["events"]) == 1000
+    shown = compared(virtual, "mask", events=2000)
+    assert shown["events"]["different"] == len(personal), "a pattern asks for no text"
 
 
 def test_a_shadow_of_a_handler_has_no_effect_and_sees_the_state_of_before(virtual):

@@ -207,7 +207,9 @@ async fn judged(
 ) -> Invoked<Outcome> {
     let mut judged = host.filter(module, call, context, events).await;
     if let (Ok(verdicts), true) = (&judged.result, module.has(Role::PackedFilter)) {
-        match packed(host, module, call, context, events).await.result {
+        // Its lines would be the same again.
+        let unheard = Call { services: Arc::new(Bystander::default()), ..call.clone() };
+        match packed(host, module, &unheard, context, events).await.result {
             Ok(kept) => {
                 let differs = |(verdict, kept): (&Verdict, &bool)| (*verdict != Verdict::Drop) != *kept;
                 if let Some(event) = verdicts.iter().zip(&kept).position(differs) {

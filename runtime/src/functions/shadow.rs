@@ -406,12 +406,12 @@ async fn compare(app: &Arc<App>, scope: &Scope, function: u64, task: Task) {
 struct Input {
     kind: Kind,
     context: BatchContext,
-    events: Vec<Kept>,
+    events: Vec<Aside>,
     payload: Bytes,
 }
 
 /// An event that is kept.
-struct Kept {
+struct Aside {
     timestamp: i64,
     ingestion_time: i64,
     message: String,
@@ -445,10 +445,10 @@ impl Kind {
     }
 }
 
-impl Kept {
-    fn of(event: &LogEvent<'_>) -> Kept {
+impl Aside {
+    fn of(event: &LogEvent<'_>) -> Aside {
         let LogEvent { timestamp, ingestion_time, message } = *event;
-        Kept { timestamp, ingestion_time, message: message.to_owned() }
+        Aside { timestamp, ingestion_time, message: message.to_owned() }
     }
 }
 
@@ -460,11 +460,11 @@ impl Input {
             | Work::Filter(context, events)
             | Work::Keep(context, events)
             | Work::Extract(context, events) => {
-                ((*context).clone(), events.iter().map(Kept::of).collect(), Bytes::new())
+                ((*context).clone(), events.iter().map(Aside::of).collect(), Bytes::new())
             }
             Work::KeepHeld(context, held) => {
                 let texts = utf8::messages(held);
-                let events = lent(held, &texts).iter().map(Kept::of).collect();
+                let events = lent(held, &texts).iter().map(Aside::of).collect();
                 ((*context).clone(), events, Bytes::new())
             }
             Work::Lambda(payload) => (BatchContext::default(), Vec::new(), Bytes::copy_from_slice(payload)),
@@ -477,13 +477,13 @@ impl Input {
     }
 
     fn bytes(&self) -> usize {
-        let events: usize = self.events.iter().map(|event| event.message.len() + size_of::<Kept>()).sum();
+        let events: usize = self.events.iter().map(|event| event.message.len() + size_of::<Aside>()).sum();
         events + self.payload.len()
     }
 
     fn typed(&self) -> Vec<LogEvent<'_>> {
         let mut typed = Vec::with_capacity(self.events.len());
-        for Kept { timestamp, ingestion_time, message } in &self.events {
+        for Aside { timestamp, ingestion_time, message } in &self.events {
             typed.push(LogEvent { timestamp: *timestamp, ingestion_time: *ingestion_time, message });
         }
         typed

@@ -70,7 +70,7 @@ pub(crate) fn texts<'a>(events: &[&'a Event]) -> Vec<Cow<'a, str>> {
 }
 
 /// How many they are, and their bytes.
-pub(crate) fn size(texts: &[Cow<'_, str>]) -> (usize, usize) {
+pub(crate) fn count_and_bytes(texts: &[Cow<'_, str>]) -> (usize, usize) {
     (texts.len(), texts.iter().map(|text| text.len()).sum())
 }
 
@@ -250,19 +250,25 @@ fn held_id(asker: &Asker<'_>, held: &[Held]) -> String {
 pub(crate) async fn parts(
     app: &Arc<App>,
     (asker, delivery_id): (&Asker<'_>, &str),
-    (count, bytes): (usize, usize),
+    size: (usize, usize),
     purpose: Purpose,
 ) -> Result<Parts, String> {
-    let fitting = (PART_BYTES / (bytes / count.max(1)).max(1)).max(1);
-    let least =
-        if matches!(purpose, Purpose::Filter) { FILTER_EVENTS } else { EXTRACTOR_EVENTS }.min(fitting);
+    let count = size.0;
+    let most = if matches!(purpose, Purpose::Filter) { FILTER_EVENTS } else { EXTRACTOR_EVENTS };
+    let least = of_one_part(most, size);
     if count <= least {
         return Ok(Parts { count, events: least, at_once: 1 });
     }
     let ready = asker.ready(app, delivery_id).await?;
     let is_packed = matches!(purpose, Purpose::Filter) && ready.module.has(Role::PackedFilter);
-    let events = if is_packed { PACKED_EVENTS.min(fitting) } else { least };
+    let events = if is_packed { of_one_part(PACKED_EVENTS, size) } else { least };
     Ok(Parts { count, events, at_once: app.functions.free_places(ready.record.id) })
+}
+
+/// Events of one part, at most `most` and at least one, of so many events and bytes.
+fn of_one_part(most: usize, (count, bytes): (usize, usize)) -> usize {
+    let average = (bytes / count.max(1)).max(1);
+    most.min((PART_BYTES / average).max(1))
 }
 
 /// The values an extractor finds in each event.
@@ -327,6 +333,15 @@ mod tests {
     use store::{Position, StreamId};
 
     use super::*;
+
+    #[test]
+    fn a_part_has_at_most_about_a_mebibyte() {
+        for (size, expected) in
+            [((0, 0), 4_000), ((9, 0), 4_000), ((10_000, 2_800_000), 3_744), ((1, PART_BYTES + 1), 1)]
+        {
+            assert_eq!(of_one_part(4_000, size), expected, "{size:?}");
+        }
+    }
 
     #[test]
     fn the_id_of_a_delivery_follows_from_its_events() {

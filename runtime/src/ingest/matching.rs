@@ -68,7 +68,7 @@ pub(crate) async fn matching(
             async move { guests::kept(app, &Batch { asker, events, texts }).await }
         };
         let about = (&asker, &*asked.whole_id());
-        let parts = guests::parts(app, about, guests::size(&lent), Purpose::Filter).await?;
+        let parts = guests::parts(app, about, guests::count_and_bytes(&lent), Purpose::Filter).await?;
         let found = in_parts(parts, call).await?;
         reason = reason.or(found.reason);
         answers.insert(name.as_str(), found.values);

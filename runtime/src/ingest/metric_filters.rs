@@ -361,7 +361,8 @@ impl Reader {
         };
         let asked = Batch { asker, events: &events, texts: &texts };
         let about = (&asker, &*asked.whole_id());
-        let parts = guests::parts(&self.app, about, guests::size(&texts), Purpose::Extractor).await?;
+        let parts =
+            guests::parts(&self.app, about, guests::count_and_bytes(&texts), Purpose::Extractor).await?;
         let answers = in_parts(parts, call).await?;
         reason = reason.or(answers.reason);
         let failed = events.iter().zip(&answers.values).filter(|(_, value)| value.is_none());

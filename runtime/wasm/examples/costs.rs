@@ -234,23 +234,19 @@ impl Bench {
             .enumerate()
             .map(|(i, message)| LogEvent { timestamp: i as i64, ingestion_time: i as i64, message })
             .collect();
-        for (count, gates) in [(1, None), (100, None), (1000, Some((4.0, 9.0)))] {
+        // As patterns ask it, a filter has to be faster than it is as records.
+        for (count, gates) in [(1, None), (100, None), (1000, Some([4.0, 8.0, 9.0]))] {
             let batch = &events[..count];
-            let gate = |pick: fn((f64, f64)) -> f64| gates.map(|gates| Gate::AtLeast(pick(gates)));
+            let gate = |which: usize| gates.map(|gates: [f64; 3]| Gate::AtLeast(gates[which]));
             let filtered = measure(|| {
                 let verdicts = self.host.filter(&self.module, &self.call, &self.context, batch);
                 black_box(self.runtime.block_on(verdicts).result.unwrap());
             });
-            Self::rate(table, ("filter, records", count), filtered, gate(|(records, _)| records));
+            Self::rate(table, ("filter, records", count), filtered, gate(0));
             let asked = self.kept(&self.module, batch);
-            Self::rate(
-                table,
-                ("the same filter, as patterns ask it", count),
-                asked,
-                gate(|(records, _)| records),
-            );
+            Self::rate(table, ("the same filter, as patterns ask it", count), asked, gate(1));
             let packed = self.kept(&self.packed, batch);
-            Self::rate(table, ("packed filter", count), packed, gate(|(_, packed)| packed));
+            Self::rate(table, ("packed filter", count), packed, gate(2));
         }
     }
 

@@ -7,7 +7,8 @@ use crate::generated::filter::exports::logboom::extension::filter;
 use crate::generated::packed_filter::exports::logboom::extension::packed_filter;
 use crate::{Context, Event, LogEvent, PackedBatch, Verdict, event};
 
-/// Keeps, drops or rewrites events. Pure: the same batch always gives the same verdicts.
+/// Keeps, drops or rewrites events. Pure: the same batch always gives the same verdicts. In a pattern, to rewrite an event
+/// is to keep it.
 pub trait Filter {
     /// What happens to one event.
     fn verdict(context: &Context, event: &Event<'_>) -> Verdict;
@@ -34,12 +35,13 @@ impl<T: Filter> filter::Guest for Exported<T> {
 /// Carries a filter of events into the packed world: the host writes a batch in four pieces instead of a text per event.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Keeps<T>(core::marker::PhantomData<T>);
+pub struct Packed<T>(core::marker::PhantomData<T>);
 
-impl<T: Filter> packed_filter::Guest for Keeps<T> {
+impl<T: Filter> packed_filter::Guest for Packed<T> {
     fn apply(context: Context, batch: PackedBatch) -> Result<Vec<u8>, String> {
         super::entry::enter();
-        let verdicts = T::apply(&context, &event::unpacked(&batch)?)?;
+        let batch = ManuallyDrop::new(batch);
+        let verdicts = ManuallyDrop::new(T::apply(&context, &event::unpacked(&batch)?)?);
         // A text in place of the message is a way to keep it.
         Ok(verdicts.iter().map(|verdict| u8::from(!matches!(verdict, Verdict::Drop))).collect())
     }
@@ -83,20 +85,10 @@ mod tests {
             batch.text.extend_from_slice(message.as_bytes());
             batch.ends.push(u32::try_from(batch.text.len()).expect("short"));
         }
-        let context = || Context {
-            account_id: String::new(),
-            region: String::new(),
-            log_group: "/a".to_owned(),
-            log_stream: String::new(),
-            binding: String::new(),
-            delivery_id: String::new(),
-            attempt: 1,
-            first_sequence: 0,
-            attributes: Vec::new(),
-        };
+        let context = || Context { log_group: "/a".to_owned(), ..Context::default() };
         let records =
             <Exported<Shout> as filter::Guest>::apply(context(), events.iter().map(owned).collect());
-        let packed = <Keeps<Shout> as packed_filter::Guest>::apply(context(), batch);
+        let packed = <Packed<Shout> as packed_filter::Guest>::apply(context(), batch);
         [
             records.map(|all| all.iter().map(|one| *one != Verdict::Drop).collect()),
             packed.map(|all| all.iter().map(|one| *one == 1).collect()),

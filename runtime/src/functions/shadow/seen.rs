@@ -230,6 +230,14 @@ mod tests {
     }
 
     #[test]
+    fn of_a_pattern_only_what_is_kept_is_compared() {
+        let of = |kept: &[bool]| Seen::of(kept.len(), &Ok(Answer::Kept(kept.to_vec())), &Effects::default());
+        let (one, two) = (of(&[true, false, true]), of(&[true, true, true]));
+        assert_eq!(one.against(&two), Differing { events: vec![1], ..Differing::default() });
+        assert!(one.against(&of(&[true, false, true])).is_nothing());
+    }
+
+    #[test]
     fn effects_are_compared_without_their_times() {
         let of = |effects: &Effects| Seen::of(2, &outcome(&[1]), effects);
         let (one, two) = (of(&writes(&[(1, "a"), (1, "b")])), of(&writes(&[(9, "a"), (9, "c")])));

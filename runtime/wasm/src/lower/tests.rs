@@ -116,7 +116,8 @@ fn check_pieces(pieces: &[&[u8]]) {
 
 #[test]
 fn pieces_are_one_list() {
-    for pieces in [&[][..], &[b""], &[b"one"], &[b"one", b"", b"two and three"]] {
+    let some: [&[&[u8]]; 4] = [&[], &[b""], &[b"one"], &[b"one", b"", b"two and three"]];
+    for pieces in some {
         check_pieces(pieces);
     }
 }

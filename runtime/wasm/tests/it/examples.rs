@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wasm::{AlarmEvent, AlarmState, Grants, Role, Scalar, StateEntry, StateOp, Tick, Verdict};
+use wasm::{
+    AlarmEvent, AlarmState, Grants, PackedBatch, Pieces, Role, Scalar, StateEntry, StateOp, Tick, Verdict,
+};
 
 use crate::support::{HOST, NOW_MS, Product, call, call_with, compiled, context, events};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redact_replaces_only_what_is_personal() {
     let redact = compiled("redact");
-    assert_eq!(redact.roles(), [Role::Filter]);
+    assert_eq!(redact.roles(), [Role::Filter, Role::PackedFilter], "the SDK exports a filter in both worlds");
     assert!(
         redact.imports().iter().all(|i| i.starts_with("wasi:") || i == "logboom:extension/types@0.1.0"),
         "{redact:?}"
@@ -20,6 +22,10 @@ async fn redact_replaces_only_what_is_personal() {
     let invoked = HOST.filter(&redact, &call, &context(), &batch).await;
     let expected = vec![Verdict::Keep, Verdict::Replace("mail [email] from [ip]".to_owned())];
     assert_eq!(invoked.result, Ok(expected));
+    let text = Pieces(&[b"nothing", b"mail a.b@example.com"]);
+    let packed = PackedBatch { timestamps: &[1, 2], ingestion_times: &[3, 4], ends: &[7, 27], text };
+    let kept = HOST.packed_filter(&redact, &call, &context(), &packed).await;
+    assert_eq!(kept.result, Ok(vec![true, true]), "a text in its place is a way to keep it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

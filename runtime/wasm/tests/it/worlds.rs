@@ -43,6 +43,19 @@ async fn a_pure_world_has_a_fixed_clock_repeatable_randomness_and_no_effects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn both_sides_of_a_filter_see_the_same_clock_and_chance() {
+    let (call, _) = call("clock");
+    let records = HOST.filter(&HOSTILE, &call, &context(), &events(&["x", "y"])).await.result;
+    let (text, ends) = (Pieces(&[b"xy"]), &[1, 2]);
+    let batch = PackedBatch { timestamps: &[0, 1], ingestion_times: &[1001, 1000], ends, text };
+    let packed = HOST.packed_filter(&HOSTILE, &call, &context(), &batch).await.result;
+    let (records, packed) =
+        (records.expect_err("told so").to_string(), packed.expect_err("told so").to_string());
+    assert!(records.contains("1001 "), "{records}");
+    assert_eq!(packed, records);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_packed_filter_and_query_functions_answer_by_column() {
     let (call, _) = call("good");
     let batch = PackedBatch {

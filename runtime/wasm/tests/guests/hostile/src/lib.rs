@@ -173,6 +173,7 @@ impl Filter for Hostile {
         match behaviour.as_str() {
             "short" => Ok(Vec::new()),
             "unsure" => Err("cannot decide".to_owned()),
+            "sides" => Ok(vec![Verdict::Replace("as records".to_owned()); events.len()]),
             "without" => {
                 let word = config::get_or("word", "");
                 let verdict = |event: &Event<'_>| {
@@ -184,14 +185,9 @@ impl Filter for Hostile {
             "impure" => {
                 println!("{:?}", notify::publish("ops", "x"));
                 println!("{:?}", state::get("k"));
-                let now = std::time::UNIX_EPOCH.elapsed();
-                let random = std::collections::hash_map::RandomState::new();
-                let random = std::hash::BuildHasher::hash_one(&random, 1);
-                Ok(vec![
-                    Verdict::Replace(format!("{} {random}", now.unwrap_or_default().as_millis()));
-                    events.len()
-                ])
+                Ok(vec![Verdict::Replace(now_and_chance()); events.len()])
             }
+            "clock" => Err(now_and_chance()),
             _ => Ok(events.iter().map(|event| Self::verdict(context, event)).collect()),
         }
     }
@@ -202,10 +198,11 @@ impl PackedFilter for Hostile {
         message != b"drop"
     }
 
-    /// Behaves as the filter does, but for two ways to break the contract.
+    /// Behaves as the filter does, but for two ways to break the contract: `seven` and `sides`.
     fn apply(context: &Context, batch: &PackedBatch) -> Result<Vec<u8>, String> {
         match behaviour().as_str() {
             "seven" => return Ok(vec![7; batch.ends.len()]),
+            "sides" => return Ok(vec![0; batch.ends.len()]),
             "good" => return Ok(messages(batch).map(|message| u8::from(Self::keep(message))).collect()),
             _ => {}
         }
@@ -220,6 +217,13 @@ impl PackedFilter for Hostile {
         let verdicts = <Self as Filter>::apply(context, &events)?;
         Ok(verdicts.iter().map(|verdict| u8::from(*verdict != Verdict::Drop)).collect())
     }
+}
+
+/// Milliseconds since the Unix epoch, and a random number.
+fn now_and_chance() -> String {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
+    let random = std::collections::hash_map::RandomState::new();
+    format!("{now} {}", std::hash::BuildHasher::hash_one(&random, 1))
 }
 
 fn messages(batch: &PackedBatch) -> impl Iterator<Item = &[u8]> {
