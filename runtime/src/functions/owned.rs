@@ -113,21 +113,22 @@ impl Owned {
                 packed(host, module, call, &context, &batch.into_packed()).await
             }
             Owned::Keep(context, batch) => {
-                map(host.filter(module, call, &context, &batch.lent()).await, kept)
+                map(host.filter(module, call, &context, &batch.lent()).await, |verdicts| kept(&verdicts))
             }
             Owned::KeepHeld(context, held) if module.has(Role::PackedFilter) => {
                 packed(host, module, call, &context, &Packed::of(&held)).await
             }
             Owned::KeepHeld(context, held) => {
                 let texts = utf8::messages(&held);
-                map(host.filter(module, call, &context, &lent(&held, &texts)).await, kept)
+                let judged = host.filter(module, call, &context, &lent(&held, &texts)).await;
+                map(judged, |verdicts| kept(&verdicts))
             }
         }
     }
 }
 
 /// A text in place of the message is a way to keep it.
-fn kept(verdicts: Vec<Verdict>) -> Answer {
+fn kept(verdicts: &[Verdict]) -> Answer {
     Answer::Kept(verdicts.iter().map(|verdict| *verdict != Verdict::Drop).collect())
 }
 
