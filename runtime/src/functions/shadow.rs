@@ -410,7 +410,7 @@ struct Input {
     payload: Bytes,
 }
 
-/// An event that is kept.
+/// An event that is put aside for the shadow.
 struct Aside {
     timestamp: i64,
     ingestion_time: i64,

@@ -30,7 +30,7 @@ const EXTRACTOR_EVENTS: usize = 1_000;
 /// Events that a packed filter is asked about at once.
 const PACKED_EVENTS: usize = 4_000;
 
-/// Bytes of messages that a function is asked about at once, about. An instance that touches more than it may keep for the
+/// Bytes of messages that a filter or an extractor is asked about at once, roughly. An instance that touches more than it may keep for the
 /// next one (2 MiB, its own data included) makes the system clear those pages anew: half as much again for each event.
 const PART_BYTES: usize = 1 << 20;
 
