@@ -149,7 +149,7 @@ fn component_roles(engine: &Engine, ty: &ComponentType) -> Result<Vec<Role>, Com
             };
             check(&found, ty).map_err(|e| {
                 CompileError::NothingSuitable(format!(
-                    "{name} has another shape than version {VERSION}: {}",
+                    "{name} has another shape than this server knows, so it has to be built anew: {}",
                     cut(&format!("{e:#}"))
                 ))
             })?;

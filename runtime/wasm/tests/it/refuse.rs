@@ -80,6 +80,53 @@ fn nothing_suitable_lists_what_was_found_and_what_would_do() {
     assert!(text.contains("logboom:extension/filter@0.1.0") && text.contains("shape"), "{text}");
 }
 
+/// As packed filters were before they got times of ingestion.
+#[test]
+fn a_packed_filter_of_another_contract_is_refused_by_name() {
+    let fields = |names: &[(&str, &str)]| -> String {
+        names.iter().map(|(name, of)| format!(r#"(field "{name}" {of})"#)).collect()
+    };
+    let context = fields(&[
+        ("account-id", "string"),
+        ("region", "string"),
+        ("log-group", "string"),
+        ("log-stream", "string"),
+        ("binding", "string"),
+        ("delivery-id", "string"),
+        ("attempt", "u32"),
+        ("first-sequence", "u64"),
+        ("attributes", "(list $attribute)"),
+    ]);
+    let filter = |before: &[(&str, &str)]| {
+        let batch = fields(&[before, &[("ends", "(list u32)"), ("text", "(list u8)")]].concat());
+        let attribute = fields(&[("key", "string"), ("value", "string")]);
+        format!(
+            r#"(component
+              (type $attribute' (record {attribute}))
+              (export $attribute "attribute" (type $attribute'))
+              (type $context' (record {context}))
+              (export $context "batch-context" (type $context'))
+              (type $batch' (record {batch}))
+              (export $batch "packed-batch" (type $batch'))
+              (core module $m
+                (memory (export "memory") 1)
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0)
+                (func (export "apply") (param i32) (result i32) i32.const 0))
+              (core instance $i (instantiate $m))
+              (func $apply (param "context" $context) (param "batch" $batch)
+                (result (result (list u8) (error string)))
+                (canon lift (core func $i "apply") (memory (core memory $i "memory"))
+                  (realloc (core func $i "realloc"))))
+              (instance $x (export "apply" (func $apply)))
+              (export "logboom:extension/packed-filter@0.1.0" (instance $x)))"#
+        )
+    };
+    let (timestamps, ingestion) = (("timestamps", "(list s64)"), ("ingestion-times", "(list s64)"));
+    assert_eq!(compile(&filter(&[timestamps, ingestion])), Ok(vec![Role::PackedFilter]));
+    let text = message(compile(&filter(&[timestamps])));
+    assert!(text.contains("logboom:extension/packed-filter@0.1.0") && text.contains("built anew"), "{text}");
+}
+
 #[test]
 fn too_many_imports_and_too_many_memories_are_refused() {
     let imports: String = (0..1001).map(|i| format!(r#"(import "wasi:x/i{i}@0.2.0" (instance))"#)).collect();
